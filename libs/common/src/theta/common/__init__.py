@@ -1,0 +1,1 @@
+"""Domain types, contracts, database, telemetry shared by every service."""

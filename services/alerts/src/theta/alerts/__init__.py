@@ -1,0 +1,1 @@
+"""Carries events to people, durably."""

@@ -1,0 +1,1 @@
+"""The one process that owns the broker session, and the HTTP API."""

@@ -1,0 +1,1 @@
+"""Reviews every order intent."""

@@ -1,0 +1,1 @@
+"""Decides what to sell; schedule, relay and sweeper."""

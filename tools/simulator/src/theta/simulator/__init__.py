@@ -1,0 +1,1 @@
+"""A TWS-protocol gateway with a market, for proof and for demonstration."""
