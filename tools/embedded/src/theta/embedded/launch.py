@@ -1,8 +1,9 @@
 """Become another program that ends when its parent ends.
 
-Run as a script by `theta.embedded.processes`, never imported there: it needs nothing but the standard
-library, so that it can start a program as an account that may not read the virtual environment. It drops root's rights, asks the kernel for a signal at the parent's
-death (in this order: a change of account would clear the request) and then becomes the program.
+Run as a script by `theta.embedded.processes`, never imported there: it needs nothing but the
+standard library, so that it can start a program as an account that may not read the virtual
+environment. It drops root's rights, asks the kernel for a signal at the parent's death (in this
+order: a change of account would clear the request) and then becomes the program.
 """
 
 from __future__ import annotations
