@@ -25,9 +25,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
-    """One step of the reasoning: a stable code, the limit, the value observed, in text for people too.
+    """One step of the reasoning: a stable code, the limit, the value observed, in text for people
+    too.
 
-    `limit` and `observed` are text forms of what was compared, `None` where the rule compares nothing.
+    `limit` and `observed` are text forms of what was compared, `None` where the rule compares
+    nothing.
     """
 
     code: str
@@ -38,7 +40,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateSeen:
-    """A contract that was considered. `refused` is empty for a survivor; the chosen one is marked."""
+    """A contract that was considered; `refused` is empty for a survivor."""
 
     contract: Contract
     bid: Decimal | None

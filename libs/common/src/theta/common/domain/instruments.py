@@ -28,8 +28,9 @@ class Right(StrEnum):
 class Contract:
     """A stock or an option.
 
-    `con_id` is the broker's number, `None` until it was resolved. For a stock `expiry`, `strike` and `right`
-    are `None` and `multiplier` is 1. `multiplier` is shares per contract as the broker states it, never assumed.
+    `con_id` is the broker's number, `None` until it was resolved. For a stock `expiry`, `strike`
+    and `right` are `None` and `multiplier` is 1. `multiplier` is shares per contract as the broker
+    states it, never assumed.
     """
 
     symbol: str

@@ -1,7 +1,8 @@
 """Money and prices: exact decimals, with every rounding named.
 
-Prices are USD (or the contract's currency) per share; a contract's cash amount is price × multiplier × quantity.
-Credits are positive: selling to open a put at 1.25 for one contract of multiplier 100 is +125.
+Prices are USD (or the contract's currency) per share; a contract's cash amount is price ×
+multiplier × quantity. Credits are positive: selling to open a put at 1.25 for one contract of
+multiplier 100 is +125.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Order intents and child orders: states, legal transitions, identity.
 
-The table below is order-protocol §2. PostgreSQL enforces the same table by trigger; a test compares the two.
+The table below is order-protocol §2. PostgreSQL enforces the same table by trigger; a test compares
+the two.
 """
 
 from __future__ import annotations
@@ -115,8 +116,9 @@ def needs_page(current: OrderState, target: OrderState) -> bool:
 def intent_state_of(children: Iterable[OrderState]) -> OrderState:
     """Return an intent's state from its children's, when no replacement is due.
 
-    A possibly live child decides, the least certain first; else the newest child's final state, except that
-    any fill makes the intent `filled` only if the newest child is filled. Raises ValueError without children.
+    A possibly live child decides, the least certain first; else the newest child's final state,
+    except that any fill makes the intent `filled` only if the newest child is filled. Raises
+    ValueError without children.
     """
     states = list(children)
     if not states:
@@ -172,7 +174,8 @@ def strictest(states: Iterable[TradingState]) -> TradingState:
 def gate_allows(state: TradingState, *, effect: Effect, kind: IntentKind) -> bool:
     """Tell whether an order may pass a gate in `state` (order-protocol §4).
 
-    `reducing` lets pass what reduces risk; `halted` nothing but an explicit flatten. Size is checked elsewhere.
+    `reducing` lets pass what reduces risk; `halted` nothing but an explicit flatten. Size is
+    checked elsewhere.
     """
     if state is TradingState.ACTIVE:
         return True
@@ -188,7 +191,8 @@ _ORDER_REF = re.compile(r"^([a-z0-9]{2,12})-[a-z2-7]{20}$")
 def make_order_ref(installation: str, token: str) -> str:
     """Return `<installation>-<token>`, the identity of a child order at the broker.
 
-    `token` is 20 characters of `[a-z2-7]` from a secure random source. Raises ValueError on any other shape.
+    `token` is 20 characters of `[a-z2-7]` from a secure random source. Raises ValueError on any
+    other shape.
     """
     order_ref = f"{installation}-{token}"
     if not _ORDER_REF.match(order_ref):

@@ -14,8 +14,8 @@ from theta.common.domain.instruments import Contract, Right, SecType
 class Position:
     """One holding. `quantity` is signed (short negative), in shares or contracts.
 
-    `average_cost_usd` is per share for a stock and per contract (multiplier included) for an option, as the
-    broker gives it. Market values may be `None` when the broker did not say.
+    `average_cost_usd` is per share for a stock and per contract (multiplier included) for an
+    option, as the broker gives it. Market values may be `None` when the broker did not say.
     """
 
     contract: Contract
@@ -46,8 +46,8 @@ class AccountValues:
 class Portfolio:
     """A complete account download.
 
-    `market_at` is the market time of its completion; `complete` is False when any part of the download did
-    not end, and such a portfolio decides nothing.
+    `market_at` is the market time of its completion; `complete` is False when any part of the
+    download did not end, and such a portfolio decides nothing.
     """
 
     account: str

@@ -23,9 +23,9 @@ class MarketDataType(IntEnum):
 class Quote:
     """One contract's newest ticks. Prices per share, positive; sizes in contracts or shares.
 
-    `None` means that the broker did not say, or said a sentinel. `at` is the market time of the newest price
-    tick, `None` when no price ever came. `model_price` and the greeks are the broker's model computation for
-    an option: `delta` is signed (puts negative), per share of the underlying.
+    `None` means that the broker did not say, or said a sentinel. `at` is the market time of the
+    newest price tick, `None` when no price ever came. `model_price` and the greeks are the broker's
+    model computation for an option: `delta` is signed (puts negative), per share of the underlying.
     """
 
     contract: Contract
@@ -63,7 +63,7 @@ class Quote:
         return (self.bid + self.ask) / 2
 
     def market_price(self) -> Decimal | None:
-        """Return `last` if it lies within good sides, else the midpoint, else `last`, else `None`."""
+        """Return `last` if within good sides, else the midpoint, else `last`, else `None`."""
         middle = self.midpoint()
         if middle is None:
             return self.last
@@ -74,7 +74,9 @@ class Quote:
         return middle
 
     def mid_price(self) -> Decimal | None:
-        """Return the midpoint, else the model price when no market price exists, else the market price."""
+        """Return the midpoint, else the model price when no market price exists, else the market
+        price.
+        """
         middle = self.midpoint()
         if middle is not None:
             return middle
