@@ -7,7 +7,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -15,6 +17,7 @@ import psycopg
 from psycopg import sql
 
 from theta.common.errors import UnavailableError
+from theta.embedded.processes import write_private
 
 ROLES = ("theta_gateway", "theta_strategy", "theta_risk", "theta_alerts", "theta_operator")
 """The services' own roles, each with the least rights it needs; the migrations create them."""
@@ -62,39 +65,36 @@ def drop_database(superuser_url: str, name: str) -> None:
         )
 
 
-def migrate(superuser_url: str) -> dict[str, Any]:
-    """Bring the database of `superuser_url` to the newest schema; returns the command's report.
+def migrate(superuser_url: str, role_passwords: Mapping[str, str]) -> dict[str, Any]:
+    """Bring the database to the newest schema and let each role log in with its password.
 
-    Raises `UnavailableError` with the command's own last line when it fails.
+    Returns the command's report (revision before and after). Raises `UnavailableError` with the
+    command's own last line when it fails. The secrets go by file, never on a command line.
     """
-    command = [sys.executable, "-m", "theta.common.postgres", "migrate", "--url", superuser_url]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("THETA_")}
-    try:
-        done = subprocess.run(
-            command,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=MIGRATE_TIMEOUT_SECONDS,
-            env=environment,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise UnavailableError(
-            f"The database migration did not finish within {MIGRATE_TIMEOUT_SECONDS:g} s."
-        ) from error
+    with tempfile.TemporaryDirectory(prefix="theta-migrate-") as folder:
+        url_file = Path(folder) / "url"
+        passwords_file = Path(folder) / "passwords"
+        write_private(url_file, superuser_url)
+        write_private(passwords_file, json.dumps(dict(role_passwords)))
+        command = [sys.executable, "-m", "theta.common.postgres", "migrate"]
+        command += ["--url-file", str(url_file), "--passwords-file", str(passwords_file)]
+        try:
+            done = subprocess.run(
+                command,
+                check=False,
+                capture_output=True,
+                text=True,
+                timeout=MIGRATE_TIMEOUT_SECONDS,
+                env=environment,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise UnavailableError(
+                f"The database migration did not finish within {MIGRATE_TIMEOUT_SECONDS:g} s."
+            ) from error
     lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
     last = lines[-1] if lines else "no output"
     if done.returncode != 0:
         raise UnavailableError(f"The database migration failed ({done.returncode}): {last}")
     report: dict[str, Any] = json.loads(last)
     return report
-
-
-def set_role_passwords(superuser_url: str, passwords: Mapping[str, str]) -> None:
-    """Let each role log in with its password; the server keeps only a scram verifier of it."""
-    with administration(superuser_url) as connection:
-        for role, password in passwords.items():
-            statement = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(
-                sql.Identifier(role), sql.Literal(password)
-            )
-            connection.execute(statement)

@@ -18,7 +18,6 @@ from theta.embedded.schema import (
     ROLES,
     create_database,
     migrate,
-    set_role_passwords,
     with_database,
     with_login,
 )
@@ -160,9 +159,8 @@ class EmbeddedServers:
         create_database(postgres.superuser_url, DATABASE)
         self._progress("migrating the database")
         url = with_database(postgres.superuser_url, DATABASE)
-        migrate(url)
         self._passwords = self._role_passwords()
-        set_role_passwords(url, self._passwords)
+        migrate(url, self._passwords)
 
     def _role_passwords(self) -> dict[str, str]:
         path = self._data_dir / "roles.secret"
