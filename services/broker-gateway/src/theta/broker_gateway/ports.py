@@ -61,8 +61,6 @@ class BrokerOrder:
     limit_price: Decimal | None
     status: str
     """TWS's own word: PendingSubmit, PreSubmitted, Submitted, Filled, Cancelled, Inactive, ..."""
-    Inactive, ...
-    """
     completed_text: str = ""
 
 
@@ -141,7 +139,7 @@ class OrderToPlace:
 
 
 class SendRefusedError(TransientError):
-    """Nothing was written: the check named by `reason` failed, and the order surely was not sent."""
+    """Nothing was written: the check named by `reason` failed; the order surely was not sent."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
