@@ -52,20 +52,20 @@ def _keys_at(root: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
         annotation = _step(annotation, part)
         if annotation is None:
             return []
-    model = _model_in(annotation)
+    model = model_in(annotation)
     if model is None:
         return []
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _step(annotation: Any, part: int | str) -> Any:
-    model = _model_in(annotation)
+    model = model_in(annotation)
     if model is not None and isinstance(part, str):
         for name, field in model.model_fields.items():
             if part in (name, field.alias):
                 return field.annotation
         return None
-    for candidate in _options(annotation):
+    for candidate in options(annotation):
         arguments = get_args(candidate)
         if get_origin(candidate) is dict:
             return arguments[1]
@@ -74,14 +74,16 @@ def _step(annotation: Any, part: int | str) -> Any:
     return None
 
 
-def _options(annotation: Any) -> tuple[Any, ...]:
+def options(annotation: Any) -> tuple[Any, ...]:
+    """Return the members of a union, or the annotation alone."""
     if get_origin(annotation) in (Union, UnionType):
         return get_args(annotation)
     return (annotation,)
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    for option in _options(annotation):
+def model_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the table that a field holds, or `None` when it holds a plain value."""
+    for option in options(annotation):
         if isinstance(option, type) and issubclass(option, BaseModel):
             return option
     return None

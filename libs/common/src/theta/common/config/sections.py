@@ -26,6 +26,7 @@ class Section(BaseModel):
         strict=True,
         hide_input_in_errors=True,
         str_strip_whitespace=True,
+        use_attribute_docstrings=True,
     )
 
 
