@@ -1,0 +1,1 @@
+"""The control API: tells the truth and arms faults. Loopback only."""

@@ -1,0 +1,1 @@
+"""Orders, matching and the account of the simulated broker."""

@@ -1,0 +1,1 @@
+"""Faults that the control API can arm."""

@@ -1,0 +1,1 @@
+"""The gateway process as clients see it: connections, requests, callbacks, pacing."""

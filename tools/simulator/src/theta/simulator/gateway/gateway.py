@@ -1,0 +1,174 @@
+"""Ties connections, requests, exchange and faults together."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+
+from theta.simulator.exchange.behaviour import Behaviour
+from theta.simulator.exchange.exchange import Exchange
+from theta.simulator.exchange.matching import Fill, money
+from theta.simulator.exchange.model import Order
+from theta.simulator.faults.faults import Faults
+from theta.simulator.gateway import (
+    account_messages,
+    account_requests,
+    market_requests,
+    order_requests,
+    reference_requests,
+    ticks,
+)
+from theta.simulator.gateway.callbacks import Callbacks
+from theta.simulator.gateway.session import Session
+from theta.simulator.wire import codes, messages
+from theta.simulator.wire.fields import Fields, RequestError
+
+Handler = Callable[["Gateway", Session, Fields], None]
+
+_HANDLERS: dict[int, Handler] = {
+    **order_requests.HANDLERS,
+    **account_requests.HANDLERS,
+    **market_requests.HANDLERS,
+    **reference_requests.HANDLERS,
+}
+_START_API = 71
+_ACCOUNT_PUSH_SECONDS = 180.0
+
+
+class Gateway:
+    """One simulated gateway. Lives on one event loop; nothing here is safe to call from another thread."""
+
+    def __init__(self, exchange: Exchange, behaviour: Behaviour) -> None:
+        self.exchange = exchange
+        self.behaviour = behaviour
+        self.faults = Faults()
+        self.sessions: dict[int, Session] = {}
+        self.callbacks = Callbacks(self)
+        self.messages: Counter[str] = Counter()
+        self.messages_by_client: dict[str, Counter[str]] = {}
+        self.pacing_violations = 0
+        self._connections: set[Session] = set()
+        self._loop = asyncio.get_running_loop()
+        exchange.listen(self.callbacks)
+
+    # -- connections -----------------------------------------------------------------------------------------------
+
+    def opened(self, session: Session) -> bool:
+        """Whether the connection may stay."""
+        if self._loop.time() < self.faults.refuse_connections_until:
+            return False
+        self._connections.add(session)
+        return True
+
+    def gone(self, session: Session) -> None:
+        self._connections.discard(session)
+        client = session.client_id
+        if client is None or self.sessions.get(client) is not session:
+            return
+        del self.sessions[client]
+        wanted = self.faults.fill_on_disconnect
+        if wanted is not None:
+            self.faults.fill_on_disconnect = None
+            for order in self.exchange.working():
+                if order.client_id == client and wanted in ("*", order.order_ref):
+                    self.fill_now(order)
+
+    def connections(self) -> list[Session]:
+        return list(self._connections)
+
+    def broadcast(self, code: int, text: str) -> None:
+        """Send a system message to every client; 1100 and 1101/1102 also hold and release callbacks."""
+        if code in (1100, 2110):
+            self.faults.upstream_lost = True
+        for session in self.sessions.values():
+            session.error(-1, code, text)
+            if code == 1101:
+                session.subscriptions.lines.clear()
+        if code in (1101, 1102):
+            self.faults.upstream_lost = False
+            self.callbacks.release()
+
+    # -- requests --------------------------------------------------------------------------------------------------
+
+    def count(self, client: int | None, number: int) -> None:
+        name = codes.REQUEST_NAMES.get(number, f"unknown-{number}")
+        self.messages[name] += 1
+        by_client = self.messages_by_client.setdefault(str(client), Counter())
+        by_client[name] += 1
+
+    def handle(self, session: Session, number: int, fields: Fields) -> None:
+        """Answer one request. Raises ``RequestError`` for what TWS answers with an error."""
+        if number == _START_API:
+            self._start(session, fields)
+            return
+        if session.client_id is None:
+            raise RequestError(504, "Not connected")
+        handler = _HANDLERS.get(number)
+        if handler is not None:
+            handler(self, session, fields)
+        elif number in codes.REQUEST_NAMES:
+            name = codes.REQUEST_NAMES[number]
+            if not name.startswith("cancel"):
+                text = f"Error processing request.-'{name}' : cause - not supported by this gateway"
+                raise RequestError(322, text)
+        else:
+            raise RequestError(505, "Fatal Error: Unknown message id.")
+
+    def _start(self, session: Session, fields: Fields) -> None:
+        if session.client_id is not None:
+            raise RequestError(501, "Already connected.")
+        fields.skip(1)
+        client = fields.integer()
+        if client in self.sessions:
+            text = "Unable to connect as the client id is already in use. Retry with a unique client id."
+            session.error(-1, 326, text)
+            session.finish()
+            return
+        session.client_id = client
+        self.sessions[client] = session
+        session.write(messages.managed_accounts(self.exchange.account.name))
+        session.write(messages.next_valid_id(self.exchange.next_order_id(client)))
+        for code in codes.CONNECT_NOTICES:
+            session.error(-1, code, codes.BROADCAST_TEXTS[code])
+        if self.faults.upstream_lost:
+            session.error(-1, 1100, codes.BROADCAST_TEXTS[1100])
+
+    # -- time ------------------------------------------------------------------------------------------------------
+
+    def after(self, delay: float, action: Callable[[], None]) -> None:
+        self._loop.call_later(delay, action)
+
+    async def run(self) -> None:
+        """Keep orders, ticks and account pushes moving until cancelled."""
+        pushed = self._loop.time()
+        beat = 0
+        while True:
+            await asyncio.sleep(0.25)
+            beat += 1
+            self.exchange.step()
+            if beat % 4 == 0:
+                ticks.stream(self)
+            if beat % 40 == 0:
+                self.exchange.save_clock()
+            if self._loop.time() - pushed >= _ACCOUNT_PUSH_SECONDS:
+                pushed = self._loop.time()
+                for session in self.sessions.values():
+                    if session.subscriptions.account:
+                        account_messages.send_account(self, session, download=False)
+                    account_messages.send_summaries(self, session)
+
+    def loop_time(self) -> float:
+        """Process time of the loop, in seconds."""
+        return self._loop.time()
+
+    def fill_now(self, order: Order, quantity: int = 0, at_price: float | None = None) -> None:
+        """Trade ``quantity`` of a live order (0: all that remains), whatever the market is.
+
+        The price is ``at_price``, else the order's limit, else the mark.
+        """
+        contract = self.exchange.account.contract(order.con_id)
+        now = self.exchange.clock.now()
+        mark = money(self.exchange.market.quote(contract, now).mark)
+        price = order.limit if order.limit is not None else mark
+        if at_price is not None:
+            price = money(at_price)
+        self.exchange.fill(order, Fill(quantity or int(order.remaining), price), now)

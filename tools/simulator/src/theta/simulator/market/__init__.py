@@ -1,0 +1,1 @@
+"""The simulated market: contracts, calendar, seeded prices, option quotes and greeks."""

@@ -1,0 +1,1 @@
+"""Scenarios: which account, market and manners a simulation starts with."""

@@ -1,0 +1,146 @@
+"""Starts and stops one simulator: the TWS socket, the control API and the market behind them."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from theta.simulator.clock import SimClock
+from theta.simulator.control.http import ControlServer
+from theta.simulator.errors import PortUnavailable
+from theta.simulator.exchange.account import Account
+from theta.simulator.exchange.behaviour import Behaviour
+from theta.simulator.exchange.exchange import Exchange
+from theta.simulator.exchange.model import Position
+from theta.simulator.exchange.store import Store
+from theta.simulator.gateway.gateway import Gateway
+from theta.simulator.gateway.session import Session
+from theta.simulator.market.quotes import Market
+from theta.simulator.scenarios.scenario import Scenario
+
+_LOG = logging.getLogger("theta.simulator")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run a scenario. Port 0 takes a free one; ``state`` ``None`` keeps everything in memory."""
+
+    scenario: Scenario
+    seed: int = 1
+    speed: float = 1.0
+    host: str = "127.0.0.1"
+    port: int = 0
+    control_port: int = 0
+    state: Path | None = None
+
+
+class Simulator:
+    """One running simulator. ``start`` and ``stop`` belong to the event loop it runs on."""
+
+    def __init__(self, options: Options) -> None:
+        self.port = 0
+        self.control_port = 0
+        self._options = options
+        self._servers: list[asyncio.Server] = []
+        self._beat: asyncio.Task[None] | None = None
+        self._store: Store | None = None
+        self._gateway: Gateway | None = None
+
+    async def start(self) -> None:
+        """Open the state and both ports. Raises ``PortUnavailable`` or ``StateUnusable``."""
+        options = self._options
+        self._store = Store(options.state)
+        try:
+            gateway = build(options, self._store)
+            self._gateway = gateway
+            loop = asyncio.get_running_loop()
+            self.port = await self._listen(
+                options.port,
+                lambda port: loop.create_server(lambda: Session(gateway), options.host, port),
+            )
+            control = ControlServer(gateway)
+            # The control API can move money and time: it never leaves this machine.
+            self.control_port = await self._listen(
+                options.control_port,
+                lambda port: asyncio.start_server(control.serve, "127.0.0.1", port),
+            )
+        except BaseException:
+            await self.stop()
+            raise
+        self._beat = asyncio.create_task(gateway.run())
+
+    async def _listen(self, port: int, opener: Callable[[int], Awaitable[asyncio.Server]]) -> int:
+        try:
+            server = await opener(port)
+        except OSError as error:
+            raise PortUnavailable(
+                f"Port {port} cannot be used ({error.strerror}): stop what listens there or give"
+                " another port, 0 for a free one."
+            ) from None
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        """Close everything and save the clock. Safe to call twice."""
+        if self._beat is not None:
+            self._beat.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._beat
+            self._beat = None
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        if self._gateway is not None:
+            for session in self._gateway.connections():
+                session.drop()
+            self._gateway.exchange.save_clock()
+            self._gateway = None
+        await asyncio.sleep(0)
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    async def wait_failed(self) -> None:
+        """Return only by raising: when the simulation itself breaks."""
+        assert self._beat is not None
+        await self._beat
+
+
+def build(options: Options, store: Store) -> Gateway:
+    """The gateway of a scenario over the state in ``store``; needs a running event loop."""
+    scenario = options.scenario
+    market = Market(options.seed, scenario.symbols, scenario.yearly_volatility)
+    behaviour = Behaviour(
+        seed=options.seed,
+        polite=scenario.polite,
+        ack_ms=scenario.ack_ms,
+        tick_ms=scenario.tick_ms,
+        fill_probability=scenario.fill_probability,
+        hazard_seconds=scenario.hazard_seconds,
+        pacing=scenario.pacing,
+        read_only=scenario.read_only,
+    )
+    account = Account(scenario.account, scenario.account_type, scenario.cash, market)
+    for held in scenario.positions:
+        stock = market.book.stock(held.symbol)
+        assert stock is not None
+        contract = stock
+        if held.expiry:
+            contract = market.book.option(held.symbol, held.expiry, held.strike, held.right)
+        account.positions[contract.con_id] = Position(
+            contract.con_id, held.quantity, Decimal(held.average_cost)
+        )
+    stored = store.load("clock").get("all")
+    clock = (
+        SimClock.restore(stored, options.speed)
+        if stored
+        else SimClock(scenario.start, options.speed)
+    )
+    market.shifts.update({s: b["factor"] for s, b in store.load("shift").items()})
+    exchange = Exchange(market, account, clock, store, behaviour, time.time)
+    exchange.save_clock()
+    return Gateway(exchange, behaviour)

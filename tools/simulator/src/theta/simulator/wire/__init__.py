@@ -1,0 +1,1 @@
+"""The TWS socket protocol, server side: frames, requests in, messages out."""

@@ -1,0 +1,65 @@
+"""Reads the fields of one request in order."""
+
+
+class RequestError(Exception):
+    """A request that TWS answers with an error message."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"{code}: {text}")
+        self.code = code
+        self.text = text
+
+
+def malformed(what: str) -> RequestError:
+    """The answer to a field that TWS cannot read."""
+    return RequestError(320, f"Error reading request. Unable to parse data. {what}")
+
+
+class Fields:
+    """The fields of a request, consumed front to back.
+
+    Reading past the end or an unreadable number raises ``RequestError`` 320, which is what TWS answers. An empty
+    number is its default, as clients send unset values as empty text.
+    """
+
+    def __init__(self, values: list[str]) -> None:
+        self._values = values
+        self._next = 0
+
+    def text(self) -> str:
+        if self._next >= len(self._values):
+            raise malformed("The request ended early.")
+        value = self._values[self._next]
+        self._next += 1
+        return value
+
+    def integer(self, default: int = 0) -> int:
+        value = self.text()
+        if not value:
+            return default
+        try:
+            return int(value)
+        except ValueError:
+            raise malformed(f"'{value[:32]}' is not a whole number.") from None
+
+    def number(self, default: float = 0.0) -> float:
+        value = self.text()
+        if not value:
+            return default
+        try:
+            number = float(value)
+        except ValueError:
+            raise malformed(f"'{value[:32]}' is not a number.") from None
+        if number != number:
+            raise malformed("NaN is not a number.")
+        return number
+
+    def flag(self) -> bool:
+        return self.integer() != 0
+
+    def skip(self, count: int) -> None:
+        for _ in range(count):
+            self.text()
+
+    def left(self) -> int:
+        return len(self._values) - self._next
