@@ -14,20 +14,8 @@ from theta.common.config.environment import VARIABLES
 
 PROJECT_FILES = sorted(ROOT.glob("*/*/pyproject.toml"))
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
-TARGETS = [
-    "help",
-    "setup",
-    "lint",
-    "type",
-    "test",
-    "sim",
-    "e2e",
-    "demo",
-    "bench",
-    "containers",
-    "lock",
-    "clean",
-]
+TARGETS = ["help", "setup", "lint", "type", "test", "sim", "e2e", "demo", "bench"]
+TARGETS += ["containers", "lock", "clean"]
 ADDRESS = re.compile(r"--(?:extra-)?index-url|--find-links|--trusted-host|file://|/simple\b|pypi\.")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
 
