@@ -32,7 +32,7 @@ AMBIENT = re.compile(
 """A clock, a source of ids or chance, or the environment, reached for instead of handed in."""
 
 FOREIGN_CALLBACKS = {"RecordingWrapper"}
-"""Classes whose public methods are callbacks that a foreign library names, not a surface of ours."""
+"""Classes whose public methods are callbacks that a foreign library names, no surface of ours."""
 
 OUTER_LAYERS = {"adapters", "settings", "bootstrap", "__main__", "entrypoints"}
 COMMON_ADAPTERS = {"adapters", "config", "http", "postgres", "redis", "telemetry"}
