@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from theta.simulator.errors import ScenarioInvalid, SimulatorError
+from theta.simulator.errors import ScenarioError, SimulatorError
 from theta.simulator.scenarios import scenario
 from theta.simulator.server import Options, Simulator
 
@@ -104,13 +104,12 @@ def _write_whole(path: Path, text: str) -> None:
         partial.write_text(text)
         partial.replace(path)
     except OSError as error:
-        raise ScenarioInvalid(
-            f"The port file {path} cannot be written: {error.strerror}."
-        ) from None
+        raise ScenarioError(f"The port file {path} cannot be written: {error.strerror}.") from None
 
 
 def main() -> int:
-    """Exit status 0 after a clean stop; otherwise one sentence on stderr and the error's own status."""
+    """Exit status 0 after a clean stop; otherwise one sentence on stderr and the error's own
+    status."""
     arguments = _parser().parse_args()
     logging.basicConfig(
         stream=sys.stderr,

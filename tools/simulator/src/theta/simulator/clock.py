@@ -43,7 +43,8 @@ class SimClock:
 
     @classmethod
     def restore(cls, stored: dict[str, Any], speed: float) -> "SimClock":
-        """The clock as it would stand had the program never stopped; never earlier than it was stored."""
+        """The clock as it would stand had the program never stopped; never earlier than it was
+        stored."""
         gone = 0.0 if stored["paused"] else max(0.0, time.time() - stored["host"])
         clock = cls(stored["market"] + gone * stored["speed"], speed)
         clock.paused = stored["paused"]

@@ -7,19 +7,19 @@ class SimulatorError(Exception):
     exit_code = 70
 
 
-class ScenarioInvalid(SimulatorError):
+class ScenarioError(SimulatorError):
     """A scenario or option that cannot be run."""
 
     exit_code = 78
 
 
-class PortUnavailable(SimulatorError):
+class PortError(SimulatorError):
     """A port that cannot be listened on."""
 
     exit_code = 69
 
 
-class StateUnusable(SimulatorError):
+class StateError(SimulatorError):
     """A state file that cannot be read or written."""
 
     exit_code = 74

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from theta.simulator.clock import SimClock
 from theta.simulator.control.http import ControlServer
-from theta.simulator.errors import PortUnavailable
+from theta.simulator.errors import PortError
 from theta.simulator.exchange.account import Account
 from theta.simulator.exchange.behaviour import Behaviour
 from theta.simulator.exchange.exchange import Exchange
@@ -27,7 +27,8 @@ _LOG = logging.getLogger("theta.simulator")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to run a scenario. Port 0 takes a free one; ``state`` ``None`` keeps everything in memory."""
+    """How to run a scenario. Port 0 takes a free one; ``state`` ``None`` keeps everything in
+    memory."""
 
     scenario: Scenario
     seed: int = 1
@@ -51,7 +52,7 @@ class Simulator:
         self._gateway: Gateway | None = None
 
     async def start(self) -> None:
-        """Open the state and both ports. Raises ``PortUnavailable`` or ``StateUnusable``."""
+        """Open the state and both ports. Raises ``PortError`` or ``StateError``."""
         options = self._options
         self._store = Store(options.state)
         try:
@@ -77,7 +78,7 @@ class Simulator:
         try:
             server = await opener(port)
         except OSError as error:
-            raise PortUnavailable(
+            raise PortError(
                 f"Port {port} cannot be used ({error.strerror}): stop what listens there or give"
                 " another port, 0 for a free one."
             ) from None
@@ -95,6 +96,7 @@ class Simulator:
             server.close()
         self._servers.clear()
         if self._gateway is not None:
+            self._gateway.closed = True
             for session in self._gateway.connections():
                 session.drop()
             self._gateway.exchange.save_clock()
@@ -113,6 +115,8 @@ class Simulator:
 def build(options: Options, store: Store) -> Gateway:
     """The gateway of a scenario over the state in ``store``; needs a running event loop."""
     scenario = options.scenario
+    identity = {"account": scenario.account, "seed": options.seed, "symbols": scenario.symbols}
+    store.belong_to(identity)
     market = Market(options.seed, scenario.symbols, scenario.yearly_volatility)
     behaviour = Behaviour(
         seed=options.seed,

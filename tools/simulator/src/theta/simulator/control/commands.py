@@ -18,6 +18,9 @@ Body = dict[str, Any]
 Command = Callable[["Gateway", Body], Body]
 
 
+_NUMBER_MAX = 1e15
+
+
 class ControlError(Exception):
     """A request that cannot be carried out; nothing was changed."""
 
@@ -38,7 +41,7 @@ def answer(gateway: "Gateway", method: str, path: str, body: Body) -> Body:
     return command(gateway, body)
 
 
-# -- reading a body ----------------------------------------------------------------------------------------------------
+# -- reading a body --------------------------------------------------------------------------------
 
 
 def _only(body: Body, *known: str) -> None:
@@ -49,10 +52,11 @@ def _only(body: Body, *known: str) -> None:
 
 def _number(body: Body, key: str, default: float | None = None, low: float = 0.0) -> float:
     value = body.get(key, default)
-    right_type = isinstance(value, int | float) and not isinstance(value, bool)
-    if not right_type or not math.isfinite(value) or value < low:
-        raise ControlError(400, f"{key} must be a number of at least {low:g}.")
-    return float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        value = math.nan
+    if low <= value <= _NUMBER_MAX:
+        return float(value)
+    raise ControlError(400, f"{key} must be a number of at least {low:g}.")
 
 
 def _text(body: Body, key: str, default: str | None = None) -> str:
@@ -69,7 +73,7 @@ def _flag(body: Body, key: str) -> bool:
     return value
 
 
-# -- telling -----------------------------------------------------------------------------------------------------------
+# -- telling ---------------------------------------------------------------------------------------
 
 
 def health(gateway: "Gateway", body: Body) -> Body:
@@ -112,7 +116,7 @@ def quote(gateway: "Gateway", body: Body) -> Body:
     }
 
 
-# -- moving ------------------------------------------------------------------------------------------------------------
+# -- moving ----------------------------------------------------------------------------------------
 
 
 def set_clock(gateway: "Gateway", body: Body) -> Body:
@@ -178,7 +182,7 @@ def reset_counters(gateway: "Gateway", body: Body) -> Body:
     return told
 
 
-# -- faults ------------------------------------------------------------------------------------------------------------
+# -- faults ----------------------------------------------------------------------------------------
 
 
 def fault(gateway: "Gateway", body: Body) -> Body:

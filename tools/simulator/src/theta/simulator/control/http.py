@@ -1,4 +1,5 @@
-"""A small HTTP/1.1 server for the control API: one JSON request, one JSON answer, then the connection closes."""
+"""A small HTTP/1.1 server for the control API: one JSON request, one JSON answer, then the
+connection closes."""
 
 import asyncio
 import json

@@ -18,13 +18,15 @@ MINIMUM_FEE = Decimal(1)
 
 
 def commission(contract: Contract, quantity: Decimal) -> Decimal:
-    """IBKR's fixed pricing: 0.65 per option, 0.005 per share, at least 1.00 USD for the execution."""
+    """IBKR's fixed pricing: 0.65 per option, 0.005 per share, at least 1.00 USD for the
+    execution."""
     per_unit = OPTION_FEE if contract.is_option else STOCK_FEE
     return max(MINIMUM_FEE, per_unit * quantity).quantize(CENT, ROUND_HALF_UP)
 
 
 class Account:
-    """Cash and positions of one margin account in USD. Every change of either comes from an execution or an expiry."""
+    """Cash and positions of one margin account in USD. Every change of either comes from an
+    execution or an expiry."""
 
     def __init__(self, name: str, account_type: str, cash: Decimal, market: Market) -> None:
         self.name = name
@@ -41,14 +43,16 @@ class Account:
             raise KeyError(con_id)
         return contract
 
-    # -- changes ---------------------------------------------------------------------------------------------------
+    # -- changes -----------------------------------------------------------------------------------
 
     def apply(
         self, contract: Contract, signed: Decimal, price: Decimal, fee: Decimal
     ) -> Decimal | None:
-        """Book a trade of ``signed`` units at ``price`` per share; returns the realized gain after fees.
+        """Book a trade of ``signed`` units at ``price`` per share; returns the realized gain after
+        fees.
 
-        ``None`` when the trade only opens. Average cost includes the opening commission, as the broker's does.
+        ``None`` when the trade only opens. Average cost includes the opening commission, as the
+        broker's does.
         """
         position = self.positions.setdefault(contract.con_id, Position(contract.con_id))
         unit = price * contract.multiplier
@@ -107,7 +111,7 @@ class Account:
                 Decimal(body["realized"]),
             )
 
-    # -- values ----------------------------------------------------------------------------------------------------
+    # -- values ------------------------------------------------------------------------------------
 
     def quantity(self, con_id: int) -> Decimal:
         position = self.positions.get(con_id)
@@ -125,7 +129,8 @@ class Account:
         return Decimal(str(round(value, 4)))
 
     def values(self, now: float, extra: dict[int, Decimal] | None = None) -> dict[str, Decimal]:
-        """Account values in USD by their TWS tag; ``extra`` adds signed units per contract as if held."""
+        """Account values in USD by their TWS tag; ``extra`` adds signed units per contract as if
+        held."""
         held = {con_id: position.quantity for con_id, position in self.positions.items()}
         stock = options = _ZERO
         for con_id, quantity in held.items():
@@ -159,9 +164,11 @@ class Account:
         return {tag: value.quantize(CENT, ROUND_HALF_UP) for tag, value in cents.items()}
 
     def margin(self, held: dict[int, Decimal], now: float) -> tuple[Decimal, Decimal]:
-        """Initial and maintenance requirement by the Regulation T rules for stock and uncovered options.
+        """Initial and maintenance requirement by the Regulation T rules for stock and uncovered
+        options.
 
-        Shares cover short calls of their symbol one for one hundred. The premium of a short option counts through
+        Shares cover short calls of their symbol one for one hundred. The premium of a short option
+        counts through
         its market value. Long options are paid in full.
         """
         initial = maintenance = _ZERO
@@ -191,7 +198,8 @@ class Account:
         return initial, maintenance
 
     def _naked(self, contract: Contract, now: float) -> Decimal:
-        """Requirement of one uncovered option above its market value: 20 % less what it is out of the money."""
+        """Requirement of one uncovered option above its market value: 20 % less what it is out of
+        the money."""
         spot = Decimal(str(round(self._market.spot(contract.symbol, now), 4)))
         strike = Decimal(str(contract.strike))
         out = max(_ZERO, strike - spot if contract.is_call else spot - strike)
@@ -206,7 +214,8 @@ class Account:
         open_extra: dict[int, Decimal],
         now: float,
     ) -> tuple[Decimal, Decimal] | None:
-        """Equity and requirement when the order would breach initial margin; ``None`` when it would not.
+        """Equity and requirement when the order would breach initial margin; ``None`` when it would
+        not.
 
         An order that only reduces a position never breaches.
         """

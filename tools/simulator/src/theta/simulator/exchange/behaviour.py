@@ -9,7 +9,8 @@ from theta.simulator.randomness import between, unit, whole
 class Behaviour:
     """Knobs of behaviour. Times are process milliseconds; probabilities are 0..1.
 
-    ``polite`` answers at once, in order, once, with every identifier in place. ``hazard_seconds`` is the mean wait
+    ``polite`` answers at once, in order, once, with every identifier in place. ``hazard_seconds``
+    is the mean wait
     in market seconds of an order resting at the far side of the spread.
     """
 

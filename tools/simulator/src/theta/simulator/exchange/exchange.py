@@ -51,7 +51,8 @@ class Counters:
 
 
 class Exchange:
-    """Everything the broker knows. Each change is committed to the store before anybody hears of it."""
+    """Everything the broker knows. Each change is committed to the store before anybody hears of
+    it."""
 
     def __init__(
         self,
@@ -100,7 +101,7 @@ class Exchange:
             elif order.status == PENDING_CANCEL:
                 self._end(order, CANCELLED, "cancelled by the client")
 
-    # -- numbering -------------------------------------------------------------------------------------------------
+    # -- numbering ---------------------------------------------------------------------------------
 
     def next_order_id(self, client_id: int) -> int:
         return self.highest_ids.get(client_id, 0) + 1
@@ -128,12 +129,13 @@ class Exchange:
                 return order
         return None
 
-    # -- asked for by clients --------------------------------------------------------------------------------------
+    # -- asked for by clients ----------------------------------------------------------------------
 
     def place(
         self, client_id: int, order_id: int, contract: Contract, request: OrderRequest, refusal: str
     ) -> Order:
-        """Accept an order, or record it as refused when ``refusal`` says why. Durable when it returns."""
+        """Accept an order, or record it as refused when ``refusal`` says why. Durable when it
+        returns."""
         now = self.clock.now()
         self._counters.orders += 1
         order = Order(
@@ -205,7 +207,7 @@ class Exchange:
             self._end(order, CANCELLED, "cancelled by the client")
             self._tell(order, "cancelled")
 
-    # -- time ------------------------------------------------------------------------------------------------------
+    # -- time --------------------------------------------------------------------------------------
 
     def step(self) -> None:
         """Bring every working order, and every expiring option, up to the clock."""
@@ -242,9 +244,8 @@ class Exchange:
     def fill(self, order: Order, fill: Fill, at: float) -> None:
         """Book a trade, in one or two executions, in one transaction."""
         contract = self.account.contract(order.con_id)
-        booked: list[Execution] = []
-        for shares in self.behaviour.slices(f"{order.key}:{order.filled}", fill.shares):
-            booked.append(self._book(order, contract, Decimal(shares), fill.price, at))
+        pieces = self.behaviour.slices(f"{order.key}:{order.filled}", fill.shares)
+        booked = [self._book(order, contract, Decimal(n), fill.price, at) for n in pieces]
         if order.remaining <= 0:
             order.status = FILLED
             order.ended_at = at
@@ -297,7 +298,7 @@ class Exchange:
         self._note(order, "ended", status=status, reason=reason)
         self._store.write([_order_change(order)])
 
-    # -- expiry of options -----------------------------------------------------------------------------------------
+    # -- expiry of options -------------------------------------------------------------------------
 
     def _settle(self, now: float) -> None:
         """At the midnight after expiry: in the money is exercised or assigned, the rest is gone."""
@@ -321,7 +322,7 @@ class Exchange:
                 touched.append(stock.con_id)
             self._store.write(self.account.changes(touched))
 
-    # -- memory ----------------------------------------------------------------------------------------------------
+    # -- memory ------------------------------------------------------------------------------------
 
     def set_price(self, symbol: str, price: float) -> None:
         """Move an underlying to ``price`` from now on."""

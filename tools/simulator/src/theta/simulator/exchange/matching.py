@@ -22,7 +22,8 @@ class Fill:
 
 
 def instants(start: float, end: float) -> list[float]:
-    """The market seconds to look at after ``start`` up to ``end``: at least one apart, at most 240."""
+    """The market seconds to look at after ``start`` up to ``end``: at least one apart, at most
+    240."""
     span = end - start
     if span < 1.0:
         return []
@@ -36,8 +37,10 @@ def match(
 ) -> Fill | None:
     """What trades against ``quote``, ``seconds`` of market time after the last look.
 
-    Crossing the opposite side trades at once up to the displayed size: at the quote when ``arriving``, at the limit
-    when resting. Inside the spread the wait is exponential, the shorter the nearer the opposite side. Adds to
+    Crossing the opposite side trades at once up to the displayed size: at the quote when
+    ``arriving``, at the limit
+    when resting. Inside the spread the wait is exponential, the shorter the nearer the opposite
+    side. Adds to
     ``order.hazard``.
     """
     near, size = (quote.ask, quote.ask_size) if order.is_buy else (quote.bid, quote.bid_size)
@@ -68,5 +71,6 @@ def money(price: float) -> Decimal:
 
 
 def expiry_of(tif: str, placed_at: float) -> float | None:
-    """When a DAY order dies: at the close of the session it was placed in or for. ``None`` for GTC."""
+    """When a DAY order dies: at the close of the session it was placed in or for. ``None`` for
+    GTC."""
     return None if tif == "GTC" else calendar.next_session(placed_at)[1]

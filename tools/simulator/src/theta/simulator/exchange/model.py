@@ -16,7 +16,8 @@ FINAL = frozenset({FILLED, CANCELLED, INACTIVE})
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """What a client asks for. Prices are USD per share; ``limit`` is ``None`` where the type has none."""
+    """What a client asks for. Prices are USD per share; ``limit`` is ``None`` where the type has
+    none."""
 
     action: str
     quantity: Decimal
@@ -39,7 +40,8 @@ class OrderRequest:
 class Order:
     """An order at the broker; ``perm_id`` is its account-wide identity.
 
-    ``heard`` is false while its acknowledgement is swallowed; ``bound`` is false once a roll-back of order ids made
+    ``heard`` is false while its acknowledgement is swallowed; ``bound`` is false once a roll-back
+    of order ids made
     the broker forget which order the client's id meant.
     """
 
@@ -106,7 +108,8 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One fill. ``realized`` is ``None`` for a fill that only opens; ``day`` is its New York date (ISO)."""
+    """One fill. ``realized`` is ``None`` for a fill that only opens; ``day`` is its New York date
+    (ISO)."""
 
     exec_id: str
     perm_id: int
@@ -140,7 +143,8 @@ class Execution:
 
 @dataclass(slots=True)
 class Position:
-    """Signed quantity and average cost per contract or share (an option's includes its multiplier)."""
+    """Signed quantity and average cost per contract or share (an option's includes its
+    multiplier)."""
 
     con_id: int
     quantity: Decimal = Decimal(0)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from theta.simulator.errors import StateUnusable
+from theta.simulator.errors import StateError
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS record (
@@ -21,8 +21,9 @@ Change = tuple[str, str, dict[str, Any]]
 class Store:
     """Records by kind and id. ``path`` ``None`` keeps them in memory.
 
-    Write-ahead logging: a committed change survives a kill of this process at once, a power cut up to the last
-    checkpoint. Raises ``StateUnusable`` when the file cannot be opened or is no state file.
+    Write-ahead logging: a committed change survives a kill of this process at once, a power cut up
+    to the last
+    checkpoint. Raises ``StateError`` when the file cannot be opened or is no state file.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -33,11 +34,25 @@ class Store:
             self._db.execute(_SCHEMA)
             self._db.commit()
         except sqlite3.Error as error:
-            raise StateUnusable(f"The state file {path} cannot be used: {error}.") from None
+            raise StateError(f"The state file {path} cannot be used: {error}.") from None
 
     def load(self, kind: str) -> dict[str, dict[str, Any]]:
-        rows = self._db.execute("SELECT id, body FROM record WHERE kind = ?", (kind,))
-        return {key: json.loads(body) for key, body in rows}
+        try:
+            rows = self._db.execute("SELECT id, body FROM record WHERE kind = ?", (kind,))
+            return {key: json.loads(body) for key, body in rows}
+        except (sqlite3.Error, ValueError) as error:
+            raise StateError(f"The state file cannot be read: {error}.") from None
+
+    def belong_to(self, identity: dict[str, Any]) -> None:
+        """Mark a new state with whose it is; raises ``StateError`` when it is another one's."""
+        known = self.load("identity").get("all")
+        if known is None:
+            self.write([("identity", "all", identity)])
+        elif known != identity:
+            raise StateError(
+                f"The state file belongs to {json.dumps(known)}, not to {json.dumps(identity)}:"
+                " give the scenario and seed that it was made with, or another file."
+            )
 
     def write(self, changes: Iterable[Change]) -> None:
         """Write all changes in one transaction; durable against a kill when it returns."""

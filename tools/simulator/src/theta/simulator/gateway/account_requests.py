@@ -49,10 +49,8 @@ def account_summary(gateway: "Gateway", session: Session, fields: Fields) -> Non
     if group not in ("All", gateway.exchange.account.name):
         raise RequestError(321, "Error validating request.-'bY' : cause - Unknown group name")
     if request not in session.subscriptions.summaries and len(session.subscriptions.summaries) >= 2:
-        raise RequestError(
-            322,
-            "Error processing request.-'bY' : cause - Maximum number of account summary requests exceeded",
-        )
+        cause = "Maximum number of account summary requests exceeded"
+        raise RequestError(322, f"Error processing request.-'bY' : cause - {cause}")
     wanted = [tag.strip() for tag in tags.split(",") if tag.strip()]
     session.subscriptions.summaries[request] = wanted
     name = gateway.exchange.account.name

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 class Callbacks:
-    """Tells the owner of an order what happened to it. Nobody hears what happens while they are not connected."""
+    """Tells the owner of an order what happened to it. Nobody hears what happens while they are not
+    connected."""
 
     def __init__(self, gateway: "Gateway") -> None:
         self._gateway = gateway
@@ -26,7 +27,7 @@ class Callbacks:
         status = order.status if known else PENDING
         return OrderView(replace(order), contract, status, order.perm_id if known else 0)
 
-    # -- Listener --------------------------------------------------------------------------------------------------
+    # -- Listener ----------------------------------------------------------------------------------
 
     def first_word(self, order: Order, delay: float) -> None:
         """The broker has seen the order but not numbered it: PendingSubmit with perm id 0."""
@@ -77,7 +78,7 @@ class Callbacks:
             self._send(order, behaviour.ack_delay(key, "status") / 3, *statuses)
         self._gateway.after(0.3, lambda: account_messages.position_changed(self._gateway, contract))
 
-    # -- delivery --------------------------------------------------------------------------------------------------
+    # -- delivery ----------------------------------------------------------------------------------
 
     def _send(self, order: Order, delay: float, *builds: Build) -> None:
         session = self._gateway.sessions.get(order.client_id)

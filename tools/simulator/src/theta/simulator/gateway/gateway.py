@@ -13,6 +13,7 @@ from theta.simulator.gateway import (
     account_messages,
     account_requests,
     market_requests,
+    order_lists,
     order_requests,
     reference_requests,
     ticks,
@@ -26,6 +27,7 @@ Handler = Callable[["Gateway", Session, Fields], None]
 
 _HANDLERS: dict[int, Handler] = {
     **order_requests.HANDLERS,
+    **order_lists.HANDLERS,
     **account_requests.HANDLERS,
     **market_requests.HANDLERS,
     **reference_requests.HANDLERS,
@@ -35,7 +37,8 @@ _ACCOUNT_PUSH_SECONDS = 180.0
 
 
 class Gateway:
-    """One simulated gateway. Lives on one event loop; nothing here is safe to call from another thread."""
+    """One simulated gateway. Lives on one event loop; nothing here is safe to call from another
+    thread."""
 
     def __init__(self, exchange: Exchange, behaviour: Behaviour) -> None:
         self.exchange = exchange
@@ -46,11 +49,12 @@ class Gateway:
         self.messages: Counter[str] = Counter()
         self.messages_by_client: dict[str, Counter[str]] = {}
         self.pacing_violations = 0
+        self.closed = False
         self._connections: set[Session] = set()
         self._loop = asyncio.get_running_loop()
         exchange.listen(self.callbacks)
 
-    # -- connections -----------------------------------------------------------------------------------------------
+    # -- connections -------------------------------------------------------------------------------
 
     def opened(self, session: Session) -> bool:
         """Whether the connection may stay."""
@@ -68,15 +72,17 @@ class Gateway:
         wanted = self.faults.fill_on_disconnect
         if wanted is not None:
             self.faults.fill_on_disconnect = None
-            for order in self.exchange.working():
-                if order.client_id == client and wanted in ("*", order.order_ref):
+            for order in list(self.exchange.orders.values()):
+                mine = order.client_id == client and not order.is_final
+                if mine and wanted in ("*", order.order_ref):
                     self.fill_now(order)
 
     def connections(self) -> list[Session]:
         return list(self._connections)
 
     def broadcast(self, code: int, text: str) -> None:
-        """Send a system message to every client; 1100 and 1101/1102 also hold and release callbacks."""
+        """Send a system message to every client; 1100 and 1101/1102 also hold and release
+        callbacks."""
         if code in (1100, 2110):
             self.faults.upstream_lost = True
         for session in self.sessions.values():
@@ -86,8 +92,12 @@ class Gateway:
         if code in (1101, 1102):
             self.faults.upstream_lost = False
             self.callbacks.release()
+            for session in self.sessions.values():
+                for line in list(session.subscriptions.lines.values()):
+                    if not line.started:
+                        ticks.first(self, session, line)
 
-    # -- requests --------------------------------------------------------------------------------------------------
+    # -- requests ----------------------------------------------------------------------------------
 
     def count(self, client: int | None, number: int) -> None:
         name = codes.REQUEST_NAMES.get(number, f"unknown-{number}")
@@ -119,8 +129,8 @@ class Gateway:
         fields.skip(1)
         client = fields.integer()
         if client in self.sessions:
-            text = "Unable to connect as the client id is already in use. Retry with a unique client id."
-            session.error(-1, 326, text)
+            text = "Unable to connect as the client id is already in use."
+            session.error(-1, 326, f"{text} Retry with a unique client id.")
             session.finish()
             return
         session.client_id = client
@@ -132,10 +142,14 @@ class Gateway:
         if self.faults.upstream_lost:
             session.error(-1, 1100, codes.BROADCAST_TEXTS[1100])
 
-    # -- time ------------------------------------------------------------------------------------------------------
+    # -- time --------------------------------------------------------------------------------------
 
     def after(self, delay: float, action: Callable[[], None]) -> None:
-        self._loop.call_later(delay, action)
+        self._loop.call_later(delay, self._unless_closed, action)
+
+    def _unless_closed(self, action: Callable[[], None]) -> None:
+        if not self.closed:
+            action()
 
     async def run(self) -> None:
         """Keep orders, ticks and account pushes moving until cancelled."""

@@ -21,7 +21,8 @@ _DAYS_MAX = 700
 
 
 def one_contract(gateway: "Gateway", query: Query) -> Contract:
-    """The contract meant by a market-data request; error 200 when there is none or more than one."""
+    """The contract meant by a market-data request; error 200 when there is none or more than
+    one."""
     found = gateway.exchange.market.find(query, gateway.exchange.clock.now())
     if not found:
         raise RequestError(200, "No security definition has been found for the request")
@@ -39,6 +40,8 @@ def market_data(gateway: "Gateway", session: Session, fields: Fields) -> None:
     if wanted.snapshot and wanted.generic_ticks:
         cause = "Snapshot market data subscription is not applicable to generic ticks"
         raise RequestError(321, f"Error validating request.-'bW' : cause - {cause}")
+    if not wanted.query.exchange:
+        raise RequestError(321, "Error validating request.-'bW' : cause - Please enter exchange")
     contract = one_contract(gateway, wanted.query)
     lines = sum(len(other.subscriptions.lines) for other in gateway.sessions.values())
     if lines >= _LINES_MAX:
@@ -89,7 +92,7 @@ def _span(gateway: "Gateway", wanted: HistoryRequest) -> tuple[date, int]:
         problem = f"Historical data for {wanted.what[:32]} is not supported by this gateway"
     elif wanted.keep_up_to_date:
         problem = "Updating historical data is not supported by this gateway"
-    elif not number.isdigit() or unit not in _DAYS_PER or not 0 < int(number) < 1000:
+    elif not number.isdecimal() or len(number) > 3 or unit not in _DAYS_PER or int(number) == 0:
         problem = "Historical data duration is not <number> D, W, M or Y"
     if problem:
         raise RequestError(321, f"Error validating request.-'bE' : cause - {problem}")

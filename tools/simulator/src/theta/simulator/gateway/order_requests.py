@@ -1,6 +1,5 @@
-"""Placing, modifying, cancelling and listing orders; executions."""
+"""Placing, modifying and cancelling orders."""
 
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -9,28 +8,27 @@ from theta.simulator.exchange.exchange import whole_shares
 from theta.simulator.exchange.model import (
     CANCELLED,
     FILLED,
-    PENDING,
     PENDING_CANCEL,
-    Execution,
     Order,
     OrderRequest,
 )
 from theta.simulator.gateway.session import Session
 from theta.simulator.market import calendar
 from theta.simulator.market.contracts import Contract
-from theta.simulator.market.quotes import Quote
 from theta.simulator.wire import messages, versioned
 from theta.simulator.wire.fields import Fields, RequestError
-from theta.simulator.wire.requests import ExecutionFilter, read_execution_filter, read_order
+from theta.simulator.wire.requests import read_order
 from theta.simulator.wire.versioned import MarginFigures, OrderView
 
 if TYPE_CHECKING:
     from theta.simulator.gateway.gateway import Gateway
 
 _PENNY = Decimal("0.01")
+_QUANTITY_MAX = 1_000_000
+_PRICE_MAX = 1_000_000
 
 
-# -- placing -----------------------------------------------------------------------------------------------------------
+# -- placing ---------------------------------------------------------------------------------------
 
 
 def place_order(gateway: "Gateway", session: Session, fields: Fields) -> None:
@@ -42,6 +40,8 @@ def place_order(gateway: "Gateway", session: Session, fields: Fields) -> None:
     if gateway.behaviour.read_only:
         cause = "The API interface is currently in Read-Only mode."
         raise RequestError(321, f"Error validating request.-'bM' : cause - {cause}")
+    if not query.exchange:
+        raise RequestError(321, "Error validating request.-'bM' : cause - Missing order exchange")
     found = gateway.exchange.market.find(query, gateway.exchange.clock.now())
     if not found:
         raise RequestError(200, "No security definition has been found for the request")
@@ -74,6 +74,8 @@ def _validate(gateway: "Gateway", contract: Contract, request: OrderRequest) -> 
         raise RequestError(387, "Unsupported order type for this exchange and security type.")
     if request.tif not in ("", "DAY", "GTC"):
         raise RequestError(111, "The TIF (Tif type) and the order type are incompatible.")
+    if request.quantity > _QUANTITY_MAX or (request.limit or 0) > _PRICE_MAX:
+        raise RequestError(321, "Error validating request.-'bM' : cause - Size or price too large")
     if request.quantity <= 0:
         raise RequestError(434, "The order size cannot be zero.")
     if not whole_shares(request.quantity):
@@ -151,8 +153,8 @@ def _margin_refusal(
         return None
     equity, need = short
     return 201, (
-        "Order rejected - reason:YOUR ORDER IS NOT ACCEPTED. IN ORDER TO OBTAIN THE DESIRED POSITION "
-        f"YOUR EQUITY WITH LOAN VALUE [{equity} USD] MUST EXCEED THE INITIAL MARGIN [{need} USD]"
+        "Order rejected - reason:YOUR ORDER IS NOT ACCEPTED. IN ORDER TO OBTAIN THE DESIRED"
+        f" POSITION YOUR EQUITY WITH LOAN VALUE [{equity} USD] MUST EXCEED THE INITIAL MARGIN [{need} USD]"
     )
 
 
@@ -166,10 +168,7 @@ def _modify(
     if order.con_id != contract.con_id or order.action != request.action:
         raise RequestError(105, "Order being modified does not match original order")
     if order.status == PENDING_CANCEL:
-        raise RequestError(
-            161,
-            f"Cancel attempted when order is not in a cancellable state. Order permId = {order.perm_id}",
-        )
+        raise _not_cancellable(order)
     if request.quantity <= order.filled:
         raise RequestError(329, "Order modify failed. Cannot change to the new order quantity.")
     gateway.exchange.modify(order, request)
@@ -226,7 +225,7 @@ def _three(values: list[Decimal]) -> tuple[str, str, str]:
     return first, second, third
 
 
-# -- cancelling --------------------------------------------------------------------------------------------------------
+# -- cancelling ------------------------------------------------------------------------------------
 
 
 def cancel_order(gateway: "Gateway", session: Session, fields: Fields) -> None:
@@ -241,13 +240,17 @@ def cancel_order(gateway: "Gateway", session: Session, fields: Fields) -> None:
         text = f"OrderId {order_id} that needs to be cancelled is not found."
         raise RequestError(10147, text)
     if order.status == PENDING_CANCEL:
-        text = f"Cancel attempted when order is not in a cancellable state. Order permId = {order.perm_id}"
-        raise RequestError(161, text)
+        raise _not_cancellable(order)
     if order.is_final:
         state = order.status if order.status in (FILLED, CANCELLED) else "Inactive"
         text = f"OrderId {order_id} that needs to be cancelled cannot be cancelled, state: {state}."
         raise RequestError(10148, text)
     _cancel(gateway, order)
+
+
+def _not_cancellable(order: Order) -> RequestError:
+    text = "Cancel attempted when order is not in a cancellable state."
+    return RequestError(161, f"{text} Order permId = {order.perm_id}")
 
 
 def _cancel(gateway: "Gateway", order: Order) -> None:
@@ -265,117 +268,15 @@ def global_cancel(gateway: "Gateway", session: Session, fields: Fields) -> None:
             _cancel(gateway, order)
 
 
-# -- listing -----------------------------------------------------------------------------------------------------------
-
-
-def open_orders(gateway: "Gateway", session: Session, fields: Fields) -> None:
-    _list_open(gateway, session, own_only=True)
-
-
-def all_open_orders(gateway: "Gateway", session: Session, fields: Fields) -> None:
-    _list_open(gateway, session, own_only=False)
-
-
-def _list_open(gateway: "Gateway", session: Session, *, own_only: bool) -> None:
-    for order in gateway.exchange.orders.values():
-        if order.is_final or (own_only and order.client_id != session.client_id):
-            continue
-        order.heard = True
-        view = gateway.callbacks.view(order, known=order.status != PENDING)
-        session.write(versioned.open_order(session.version, view))
-        session.write(versioned.order_status(view))
-    session.write([53, 1])
-
-
-def auto_open_orders(gateway: "Gateway", session: Session, fields: Fields) -> None:
-    if session.client_id != 0:
-        raise RequestError(327, "Only the default client (i.e 0) can auto bind orders.")
-
-
-def completed_orders(gateway: "Gateway", session: Session, fields: Fields) -> None:
-    """Orders that ended today in New York."""
-    today = calendar.trading_date(gateway.exchange.clock.now())
-    for order in gateway.exchange.orders.values():
-        if order.ended_at is None or calendar.trading_date(order.ended_at) != today:
-            continue
-        order.heard = True
-        view = gateway.callbacks.view(order)
-        ended = messages.broker_time(order.ended_at)
-        session.write(versioned.completed_order(session.version, view, ended))
-    session.write([102])
-
-
-def executions(gateway: "Gateway", session: Session, fields: Fields) -> None:
-    """Today's executions of the account; commissions of the asking client's own."""
-    fields.skip(1)
-    request = fields.integer()
-    wanted = read_execution_filter(fields)
-    since = _filter_time(wanted.time)
-    today = calendar.trading_date(gateway.exchange.clock.now()).isoformat()
-    own: list[Execution] = []
-    for item in gateway.exchange.executions:
-        contract = gateway.exchange.account.contract(item.con_id)
-        if item.day != today or item.at < since or not _passes(item, contract, wanted):
-            continue
-        gateway.exchange.orders[item.perm_id].heard = True
-        session.write(messages.execution(request, contract, item))
-        if item.client_id == session.client_id:
-            own.append(item)
-    session.write(messages.end(55, request))
-    for item in own:
-        session.write(messages.commission_report(item))
-
-
-def _passes(item: Execution, contract: Contract, wanted: ExecutionFilter) -> bool:
-    return (
-        wanted.client_id in (0, item.client_id)
-        and wanted.account in ("", item.account)
-        and wanted.symbol in ("", contract.symbol)
-        and wanted.sec_type in ("", contract.sec_type)
-        and wanted.exchange in ("", "SMART", item.exchange)
-        and wanted.side.upper() in ("", "BUY" if item.side == "BOT" else "SELL", item.side)
-    )
-
-
-def _filter_time(text: str) -> float:
-    """The lower bound of an execution filter; New York time unless the text says UTC by its dash."""
-    if not text:
-        return 0.0
-    parts = text.replace("-", " ").split()
-    try:
-        naive = datetime.strptime(" ".join(parts[:2]), "%Y%m%d %H:%M:%S")  # noqa: DTZ007 - zone follows
-    except ValueError:
-        cause = "The time of the execution filter is not yyyymmdd hh:mm:ss"
-        raise RequestError(321, f"Error validating request.-'bV' : cause - {cause}") from None
-    return naive.replace(tzinfo=UTC if "-" in text else calendar.NEW_YORK).timestamp()
-
-
 def next_ids(gateway: "Gateway", session: Session, fields: Fields) -> None:
     client = session.client_id
     assert client is not None
     session.write(messages.next_valid_id(gateway.exchange.next_order_id(client)))
 
 
-def describe_quote(quote: Quote) -> dict[str, object]:
-    """A quote as the control API tells it."""
-    return {
-        "bid": quote.bid,
-        "ask": quote.ask,
-        "bid_size": quote.bid_size,
-        "ask_size": quote.ask_size,
-        "last": quote.last,
-        "close": quote.close,
-    }
-
-
 HANDLERS = {
     3: place_order,
     4: cancel_order,
-    5: open_orders,
-    7: executions,
     8: next_ids,
-    15: auto_open_orders,
-    16: all_open_orders,
     58: global_cancel,
-    99: completed_orders,
 }

@@ -95,7 +95,12 @@ def _calculate(gateway: "Gateway", session: Session, fields: Fields, *, solve: b
     contract = one_contract(gateway, read_query(fields))
     given, spot = fields.number(), fields.number()
     view = gateway.exchange.market.view(contract, gateway.exchange.clock.now())
-    if not contract.is_option or view is None or view.years <= 0 or spot <= 0 or given <= 0:
+    if (
+        not contract.is_option
+        or view is None
+        or view.years <= 0
+        or not (0.01 <= spot <= 1e6 and 1e-4 <= given <= 1e6)
+    ):
         raise RequestError(
             321, "Error validating request.-'bZ' : cause - Invalid option calculation"
         )
@@ -104,18 +109,10 @@ def _calculate(gateway: "Gateway", session: Session, fields: Fields, *, solve: b
     if vol is None:
         raise RequestError(10090, "No volatility explains this price")
     values = pricing.greeks(is_call=contract.is_call, vol=vol, **terms)
+    shown = given if solve else values.price
+    sensitivities = (values.gamma, values.vega, values.theta)
     session.write(
-        messages.option_computation(
-            request,
-            53,
-            vol,
-            values.delta,
-            given if solve else values.price,
-            values.gamma,
-            values.vega,
-            values.theta,
-            spot,
-        )  # fmt: skip
+        messages.option_computation(request, 53, vol, values.delta, shown, *sensitivities, spot)
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from theta.simulator.gateway.subscriptions import Subscriptions
 from theta.simulator.wire import codes, messages, versioned
-from theta.simulator.wire.fields import Fields, RequestError
+from theta.simulator.wire.fields import Fields, RequestError, whole_number
 from theta.simulator.wire.framing import FrameError, FrameReader, decode_fields, encode_fields
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Session(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
 
-    # -- transport -------------------------------------------------------------------------------------------------
+    # -- transport ---------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -98,17 +98,18 @@ class Session(asyncio.Protocol):
         if self._transport is not None:
             self._transport.pause_reading()
 
-    # -- incoming --------------------------------------------------------------------------------------------------
+    # -- incoming ----------------------------------------------------------------------------------
 
     def _message(self, body: bytes) -> None:
         if not self.version:
             self._negotiate(body)
             return
         values = decode_fields(body)
-        if not values or not values[0].isdigit():
+        try:
+            number = whole_number(values[0])
+        except (IndexError, ValueError):
             self.error(-1, 505, "Fatal Error: Unknown message id.")
             return
-        number = int(values[0])
         if not self._within_rate():
             return
         self._gateway.count(self.client_id, number)
@@ -146,7 +147,7 @@ class Session(asyncio.Protocol):
         self.finish()
         return False
 
-    # -- outgoing --------------------------------------------------------------------------------------------------
+    # -- outgoing ----------------------------------------------------------------------------------
 
     def write(self, fields: "list[object]") -> None:
         """Send now."""
@@ -198,5 +199,7 @@ def request_id(number: int, values: list[str]) -> int:
         place = 2
     else:
         return -1
-    text = values[place] if len(values) > place else ""
-    return int(text) if text.lstrip("-").isdigit() else -1
+    try:
+        return whole_number(values[place])
+    except (IndexError, ValueError):
+        return -1

@@ -1,5 +1,6 @@
 """Ticks of market-data lines: the first burst, and the changes from then on."""
 
+from itertools import pairwise
 from math import log, sqrt
 from statistics import stdev
 from typing import TYPE_CHECKING
@@ -19,7 +20,8 @@ _FROZEN = 2
 
 
 def instant(gateway: "Gateway", session: Session) -> float:
-    """When the line's quotes are taken: now, or the last close for a client that wants frozen data."""
+    """When the line's quotes are taken: now, or the last close for a client that wants frozen
+    data."""
     now = gateway.exchange.clock.now()
     if session.market_data_type not in (_FROZEN, 4) or calendar.is_open(now):
         return now
@@ -152,7 +154,7 @@ def _send_generic(gateway: "Gateway", session: Session, line: Line, at: float) -
         path = market.paths[contract.symbol]
         days = calendar.session_days_back(calendar.trading_date(at), 31)
         closes = [path.close(day) for day in days]
-        moves = [log(b / a) for a, b in zip(closes, closes[1:], strict=False)]
+        moves = [log(b / a) for a, b in pairwise(closes)]
         if 104 in wanted:
             session.write(messages.tick_generic(request, 23, stdev(moves) * sqrt(252)))
         if 106 in wanted:
@@ -162,7 +164,8 @@ def _send_generic(gateway: "Gateway", session: Session, line: Line, at: float) -
 def _option_figures(
     gateway: "Gateway", line: Line, at: float
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Volume and open interest by right: of the option itself, or of the whole chain for a stock."""
+    """Volume and open interest by right: of the option itself, or of the whole chain for a
+    stock."""
     volumes, interest = {"C": 0, "P": 0}, {"C": 0, "P": 0}
     contract, market = line.contract, gateway.exchange.market
     if contract.is_option:

@@ -41,7 +41,8 @@ def _observed(day: date) -> date | None:
 
 @lru_cache(maxsize=16)
 def holidays(year: int) -> frozenset[date]:
-    """Full-day closures of the NYSE by its standing rules (since 2022); one-off closures are not known."""
+    """Full-day closures of the NYSE by its standing rules (since 2022); one-off closures are not
+    known."""
     memorial = _nth_weekday(year, 6, 0, 1) - timedelta(7)
     days = [
         _observed(date(year, 1, 1)),
@@ -72,7 +73,8 @@ def is_session_day(day: date) -> bool:
 
 @lru_cache(maxsize=4096)
 def session(day: date) -> tuple[float, float] | None:
-    """Opening and closing instants of ``day`` in epoch seconds; ``None`` when the market stays closed."""
+    """Opening and closing instants of ``day`` in epoch seconds; ``None`` when the market stays
+    closed."""
     if not is_session_day(day):
         return None
     close = _EARLY_CLOSE if _closes_early(day) else _CLOSE

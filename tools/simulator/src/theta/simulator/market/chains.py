@@ -31,7 +31,8 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """When a chain was recorded and where the underlyings stood. ``session`` is the prior session day."""
+    """When a chain was recorded and where the underlyings stood. ``session`` is the prior session
+    day."""
 
     folder: str
     taken_at: float

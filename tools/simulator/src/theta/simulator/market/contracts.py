@@ -97,7 +97,7 @@ class Query:
             self.con_id in (0, contract.con_id)
             and self.symbol in ("", contract.symbol)
             and self.sec_type in ("", contract.sec_type)
-            and contract.expiry.startswith(self.expiry.split()[0] if self.expiry else "")
+            and contract.expiry.startswith("".join(self.expiry.split()[:1]))
             and self.strike in (0.0, contract.strike)
             and (right in ("", "?", "0") or right == contract.right)
             and self.multiplier in ("", str(contract.multiplier))
@@ -143,7 +143,8 @@ class ContractBook:
         return Contract(con_id, symbol, "OPT", expiry, strike, right, "", under.con_id)
 
     def by_id(self, con_id: int) -> Contract | None:
-        """The contract with this id, ``None`` when the number means none. An option may still be unlisted."""
+        """The contract with this id, ``None`` when the number means none. An option may still be
+        unlisted."""
         if con_id in self._by_id:
             return self._by_id[con_id]
         index, rest = divmod(con_id - _OPTION_BLOCK, _SPAN)

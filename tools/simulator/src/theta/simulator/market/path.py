@@ -1,7 +1,9 @@
 """The seeded price path of an underlying: through every recorded point, defined at any instant.
 
-Time runs on a market axis that counts session seconds and gives each close-to-open gap a fixed weight, so that a
-night moves the price a little and a weekend no more than a night. Between two points the path is a Brownian bridge
+Time runs on a market axis that counts session seconds and gives each close-to-open gap a fixed
+weight, so that a
+night moves the price a little and a weekend no more than a night. Between two points the path is a
+Brownian bridge
 in log price, refined by halving: the value at an instant depends on the seed and the instant alone.
 """
 
@@ -65,7 +67,8 @@ class PricePath:
         return ordered if pinned else ordered[:2]
 
     def price(self, epoch: float) -> float:
-        """The price at ``epoch`` in USD, unrounded. Before the first recorded close it is that close."""
+        """The price at ``epoch`` in USD, unrounded. Before the first recorded close it is that
+        close."""
         at = round(axis(epoch))
         self._extend(at)
         if at <= self._points[0][0]:
@@ -97,7 +100,8 @@ class PricePath:
             self._points.append((last_at + step, last + move))
 
     def close(self, day: date) -> float:
-        """Closing price of session day ``day``; before the recording, a seeded walk back from its first close."""
+        """Closing price of session day ``day``; before the recording, a seeded walk back from its
+        first close."""
         hours = calendar.session(day)
         if hours is None:
             return self.close(calendar.previous_session_day(day))

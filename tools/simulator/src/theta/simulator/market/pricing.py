@@ -1,4 +1,5 @@
-"""Option prices, implied volatility and greeks (Black's formula on the forward; early exercise is ignored)."""
+"""Option prices, implied volatility and greeks (Black's formula on the forward; early exercise is
+ignored)."""
 
 from dataclasses import dataclass
 from math import erf, exp, isfinite, log, pi, sqrt
@@ -15,7 +16,8 @@ _HIGH_VOL = 10.0
 class Greeks:
     """Price and sensitivities of one option, per share.
 
-    ``vega`` is per volatility point (0.01), ``theta`` per calendar day and negative for a decaying long option.
+    ``vega`` is per volatility point (0.01), ``theta`` per calendar day and negative for a decaying
+    long option.
     """
 
     price: float
@@ -36,7 +38,8 @@ def _pdf(x: float) -> float:
 def price(
     *, is_call: bool, spot: float, strike: float, years: float, vol: float, carry: float
 ) -> float:
-    """Price of a European option; ``carry`` is the forward's growth rate (rate less dividends) per year."""
+    """Price of a European option; ``carry`` is the forward's growth rate (rate less dividends) per
+    year."""
     if years <= 0 or vol <= 0:
         forward = spot * exp(carry * max(years, 0.0))
         intrinsic = forward - strike if is_call else strike - forward
@@ -55,7 +58,8 @@ def price(
 def greeks(
     *, is_call: bool, spot: float, strike: float, years: float, vol: float, carry: float
 ) -> Greeks:
-    """Price and greeks; a dead option (no time or no volatility) has delta 0 or ±1 and nothing else."""
+    """Price and greeks; a dead option (no time or no volatility) has delta 0 or ±1 and nothing
+    else."""
     value = price(is_call=is_call, spot=spot, strike=strike, years=years, vol=vol, carry=carry)
     if years <= 0 or vol <= 0:
         delta = (1.0 if is_call else -1.0) if value > 0 else 0.0

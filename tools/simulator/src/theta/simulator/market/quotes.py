@@ -1,4 +1,5 @@
-"""Quotes of every contract at any instant: recorded at the recorded instants, re-priced between them."""
+"""Quotes of every contract at any instant: recorded at the recorded instants, re-priced between
+them."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +18,8 @@ TICK = 0.01
 class Quote:
     """Top of book, USD per share; sizes in shares or contracts.
 
-    ``bid`` and ``ask`` are ``None`` when nobody quotes (an option outside its session); a bid of 0 means that
+    ``bid`` and ``ask`` are ``None`` when nobody quotes (an option outside its session); a bid of 0
+    means that
     nobody bids. ``last`` is ``None`` for a contract that has not traded.
     """
 
@@ -52,7 +54,8 @@ class OptionView:
 
 
 class Market:
-    """Prices, chains and quotes for one seed. Pure in the instant, but for the price shifts that a person sets.
+    """Prices, chains and quotes for one seed. Pure in the instant, but for the price shifts that a
+    person sets.
 
     ``symbols`` maps each tradable symbol to the recorded symbol whose chain it uses.
     """
@@ -69,8 +72,9 @@ class Market:
         self._quote = lru_cache(maxsize=2048)(self._quote_at)
         self._path_price = lru_cache(maxsize=512)(self._price_at)
         self._terms = lru_cache(maxsize=2048)(_terms)
+        self._listing = lru_cache(maxsize=64)(_listing)
 
-    # -- underlyings -----------------------------------------------------------------------------------------------
+    # -- underlyings -------------------------------------------------------------------------------
 
     def spot(self, symbol: str, epoch: float) -> float:
         """Price of the underlying, unrounded."""
@@ -80,7 +84,8 @@ class Market:
         return self.paths[symbol].price(second)
 
     def set_price(self, symbol: str, price: float, epoch: float) -> None:
-        """Move the underlying to ``price`` now; later prices keep the same ratio to the seeded path."""
+        """Move the underlying to ``price`` now; later prices keep the same ratio to the seeded
+        path."""
         self.shifts[symbol] = price / self._path_price(symbol, int(epoch))
         self._quote.cache_clear()
 
@@ -89,7 +94,7 @@ class Market:
         day = calendar.trading_date(epoch)
         return round(self.paths[symbol].close(calendar.previous_session_day(day)), 2)
 
-    # -- contracts -------------------------------------------------------------------------------------------------
+    # -- contracts ---------------------------------------------------------------------------------
 
     def chain(self, symbol: str, epoch: float) -> Chain:
         """The chain in force: the newest snapshot taken by then."""
@@ -98,8 +103,8 @@ class Market:
     def listed(self, symbol: str, epoch: float) -> list[Key]:
         """Option lines that still trade at ``epoch``, in the order expiry, strike, right."""
         chain = self.chain(symbol, epoch)
-        alive = {e for e in chain.expiries if calendar.expiry_instant(e) > epoch}
-        return sorted(key for key in chain.rows if key[0] in alive)
+        alive = frozenset(e for e in chain.expiries if calendar.expiry_instant(e) > epoch)
+        return self._listing(chain, alive)
 
     def find(self, query: Query, epoch: float) -> list[Contract]:
         """Every contract that fits the description, options in the order expiry, strike, right."""
@@ -120,7 +125,11 @@ class Market:
 
     def _candidates(self, symbol: str, query: Query, epoch: float) -> list[Key]:
         """The listed keys narrowed by expiry and strike, before contracts are built for them."""
-        expiry = query.expiry.split()[0] if query.expiry else ""
+        expiry = query.expiry.split()[0] if query.expiry.split() else ""
+        if len(expiry) == 8 and query.strike > 0 and query.right[:1] in ("C", "P"):
+            key = (expiry, query.strike, query.right[:1])
+            alive = key in self.chain(symbol, epoch).rows
+            return [key] if alive and calendar.expiry_instant(expiry) > epoch else []
         return [
             key
             for key in self.listed(symbol, epoch)
@@ -137,14 +146,15 @@ class Market:
         return self._row_chain(contract.symbol, key, epoch) is not None
 
     def _row_chain(self, symbol: str, key: Key, epoch: float) -> Chain | None:
-        """The newest chain in force that has the line; a line dropped by a later recording stays alive."""
+        """The newest chain in force that has the line; a line dropped by a later recording stays
+        alive."""
         for index in range(chains.index_at(epoch), -1, -1):
             chain = chains.load(index, self._sources[symbol])
             if key in chain.rows:
                 return chain
         return None
 
-    # -- quotes ----------------------------------------------------------------------------------------------------
+    # -- quotes ------------------------------------------------------------------------------------
 
     def quote(self, contract: Contract, epoch: float) -> Quote:
         """The top of book at ``epoch``, at a resolution of one second."""
@@ -185,7 +195,8 @@ class Market:
         last = view.row.last if view.row.last > 0 else None
         if not calendar.is_open(second):
             return Quote(None, None, 0, 0, last, 1, close, view.row.volume)
-        # At a recorded instant mid ± half spread is the recorded quote; the nudge keeps it through rounding.
+        # At a recorded instant mid ± half spread is the recorded quote; the nudge keeps it through
+        # rounding.
         bid = max(0.0, _floor(mid - view.half_spread))
         ask = max(_ceil(mid + view.half_spread), round(bid + TICK, 2))
         return Quote(
@@ -216,10 +227,11 @@ class Market:
         )
         return round(max(value, 0.0), 2)
 
-    # -- option model ----------------------------------------------------------------------------------------------
+    # -- option model ------------------------------------------------------------------------------
 
     def view(self, contract: Contract, epoch: float) -> OptionView | None:
-        """Volatility, carry and spread of an option, moving from one recording to the next with market time.
+        """Volatility, carry and spread of an option, moving from one recording to the next with
+        market time.
 
         ``None`` for a line that no chain in force has.
         """
@@ -320,6 +332,10 @@ class Market:
         return between(0.0, 1.0, self._seed, *key)
 
 
+def _listing(chain: Chain, alive: frozenset[str]) -> list[Key]:
+    return sorted(key for key in chain.rows if key[0] in alive)
+
+
 def _floor(price: float) -> float:
     return round(floor(price / TICK + 1e-3) * TICK, 2)
 
@@ -329,7 +345,8 @@ def _ceil(price: float) -> float:
 
 
 def _terms(contract: Contract, chain: Chain, key: Key) -> tuple[float, ...]:
-    """Volatility, carry, what the model leaves unexplained of the recorded mid, and half the spread."""
+    """Volatility, carry, what the model leaves unexplained of the recorded mid, and half the
+    spread."""
     row = chain.rows[key]
     vol, carry = chain.vol(key), chain.carry(key[0])
     ask = row.ask if row.ask > row.bid else row.bid + TICK

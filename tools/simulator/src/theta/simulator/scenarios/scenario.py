@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from theta.simulator.errors import ScenarioInvalid
+from theta.simulator.errors import ScenarioError
 from theta.simulator.market import chains
 
 _KEYS: dict[str, frozenset[str]] = {
@@ -28,7 +28,8 @@ _SYMBOLS_MAX = 90
 
 @dataclass(frozen=True, slots=True)
 class StartPosition:
-    """A position held from the start; a stock has no expiry. ``average_cost`` is per contract or share, USD."""
+    """A position held from the start; a stock has no expiry. ``average_cost`` is per contract or
+    share, USD."""
 
     symbol: str
     quantity: Decimal
@@ -68,20 +69,21 @@ def built_in() -> list[str]:
 def load(name_or_file: str) -> Scenario:
     """The scenario with this name in the package, or in this file.
 
-    Raises ``ScenarioInvalid`` with one sentence that says where and what is wrong.
+    Raises ``ScenarioError`` with one sentence that says where and what is wrong.
     """
     if name_or_file in built_in():
         text = (files("theta.simulator.scenarios") / f"{name_or_file}.toml").read_text()
         return parse(text, name_or_file)
     path = Path(name_or_file)
     if not path.is_file():
-        raise ScenarioInvalid(
-            f"There is no scenario '{name_or_file}': give a file, or one of {', '.join(built_in())}."
+        raise ScenarioError(
+            f"There is no scenario '{name_or_file}': give a file, or one of"
+            f" {', '.join(built_in())}."
         )
     try:
         return parse(path.read_text(), str(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioInvalid(f"The scenario {path} cannot be read: {error}.") from None
+        raise ScenarioError(f"The scenario {path} cannot be read: {error}.") from None
 
 
 def parse(text: str, name: str) -> Scenario:
@@ -89,11 +91,11 @@ def parse(text: str, name: str) -> Scenario:
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ScenarioInvalid(f"The scenario {name} is not valid TOML: {error}.") from None
+        raise ScenarioError(f"The scenario {name} is not valid TOML: {error}.") from None
     _refuse_unknown(name, "", tables, frozenset(_KEYS))
     for table, keys in _KEYS.items():
         if not isinstance(tables.get(table, {}), dict):
-            raise ScenarioInvalid(f"In the scenario {name}, {table} must be a table.")
+            raise ScenarioError(f"In the scenario {name}, {table} must be a table.")
         _refuse_unknown(name, f"{table}.", tables.get(table, {}), keys)
     return _build(_Reader(name, tables), tables)
 
@@ -102,21 +104,22 @@ def _refuse_unknown(name: str, prefix: str, given: dict[str, Any], known: frozen
     for key in given:
         if key not in known:
             near = difflib.get_close_matches(key, sorted(known), 1, 0.0)
-            raise ScenarioInvalid(
+            raise ScenarioError(
                 f"The scenario {name} has the unknown key {prefix}{key}; the nearest known key is"
                 f" {prefix}{near[0]}."
             )
 
 
 class _Reader:
-    """Typed access to the tables; every complaint names the scenario, the key and what is accepted."""
+    """Typed access to the tables; every complaint names the scenario, the key and what is
+    accepted."""
 
     def __init__(self, name: str, tables: dict[str, Any]) -> None:
         self.name = name
         self._tables = tables
 
-    def complain(self, key: str, wanted: str) -> ScenarioInvalid:
-        return ScenarioInvalid(f"In the scenario {self.name}, {key} must be {wanted}.")
+    def complain(self, key: str, wanted: str) -> ScenarioError:
+        return ScenarioError(f"In the scenario {self.name}, {key} must be {wanted}.")
 
     def get(self, key: str, default: Any) -> Any:
         table, _, leaf = key.partition(".")

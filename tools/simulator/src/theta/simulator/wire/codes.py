@@ -81,7 +81,8 @@ BROADCAST_TEXTS: Final[dict[int, str]] = {
     2106: "HMDS data farm connection is OK:ushmds",
     2107: "HMDS data farm connection is inactive but should be available upon demand.ushmds",
     2108: "Market data farm connection is inactive but should be available upon demand.usfarm",
-    2110: "Connectivity between Trader Workstation and server is broken. It will be restored automatically.",
+    2110: "Connectivity between Trader Workstation and server is broken."
+    " It will be restored automatically.",
     2119: "Market data farm is connecting:usfarm",
     2157: "Sec-def data farm connection is broken:secdefnj",
     2158: "Sec-def data farm connection is OK:secdefnj",

@@ -1,5 +1,7 @@
 """Reads the fields of one request in order."""
 
+_DIGITS_MAX = 18
+
 
 class RequestError(Exception):
     """A request that TWS answers with an error message."""
@@ -15,10 +17,18 @@ def malformed(what: str) -> RequestError:
     return RequestError(320, f"Error reading request. Unable to parse data. {what}")
 
 
+def whole_number(text: str) -> int:
+    """``text`` as a whole number of at most 18 digits. Raises ``ValueError`` for anything else."""
+    if len(text) > _DIGITS_MAX:
+        raise ValueError("too long")
+    return int(text)
+
+
 class Fields:
     """The fields of a request, consumed front to back.
 
-    Reading past the end or an unreadable number raises ``RequestError`` 320, which is what TWS answers. An empty
+    Reading past the end or an unreadable number raises ``RequestError`` 320, which is what TWS
+    answers. An empty
     number is its default, as clients send unset values as empty text.
     """
 
@@ -38,7 +48,7 @@ class Fields:
         if not value:
             return default
         try:
-            return int(value)
+            return whole_number(value)
         except ValueError:
             raise malformed(f"'{value[:32]}' is not a whole number.") from None
 

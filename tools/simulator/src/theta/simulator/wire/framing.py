@@ -14,7 +14,8 @@ class FrameError(Exception):
 class FrameReader:
     """Cuts a byte stream into frame bodies.
 
-    ``feed`` accepts any split of the stream and returns the bodies completed so far. A declared length of zero
+    ``feed`` accepts any split of the stream and returns the bodies completed so far. A declared
+    length of zero
     or above ``MAX_FRAME_BYTES`` raises ``FrameError``: no later byte of that stream can be trusted.
     """
 
@@ -60,7 +61,8 @@ def frame(body: bytes) -> bytes:
 def encode_fields(fields: Iterable[object]) -> bytes:
     """One frame holding ``fields`` in TWS text form.
 
-    ``None`` is empty, booleans are 1 and 0, floats use the shortest exact form. A NUL inside a text field would
+    ``None`` is empty, booleans are 1 and 0, floats use the shortest exact form. A NUL inside a text
+    field would
     shift every later field and is replaced by a space.
     """
     return frame("".join(f"{field_text(value)}\0" for value in fields).encode())

@@ -187,7 +187,8 @@ def execution(request: int, contract: Contract, item: Execution) -> Fields:
 
 
 def commission_report(item: Execution) -> Fields:
-    """TWS sends its largest double for a gain that an opening fill does not have, and for the yield."""
+    """TWS sends its largest double for a gain that an opening fill does not have, and for the
+    yield."""
     realized = UNSET_DOUBLE if item.realized is None else str(round(item.realized, 4))
     return [59, 1, item.exec_id, float(item.commission), "USD", realized, UNSET_DOUBLE, ""]
 

@@ -70,7 +70,7 @@ def read_market_data(fields: Fields) -> MarketDataRequest:
         fields.skip(3)
     ticks = fields.text()
     numbers = [part.split(":")[0].strip() for part in ticks.split(",") if part.strip()]
-    if not all(number.isdigit() for number in numbers):
+    if not all(number.isdecimal() and len(number) < 6 for number in numbers):
         raise RequestError(
             321,
             "Error validating request.-'bW' : cause - Incorrect generic tick list of "
@@ -106,7 +106,8 @@ def read_execution_filter(fields: Fields) -> ExecutionFilter:
 
 
 def read_order(fields: Fields, version: int) -> tuple[Query, OrderRequest]:
-    """An order and its contract. Attributes that the simulator has no use for are read and dropped."""
+    """An order and its contract. Attributes that the simulator has no use for are read and
+    dropped."""
     query = read_query(fields)
     fields.skip(2)
     action, quantity, order_type = fields.text(), _decimal(fields.text()), fields.text()

@@ -18,7 +18,8 @@ _ORDER_TYPES = "ACTIVETIM,ADJUST,ALERT,ALGO,ALLOC,AVGCOST,BASKET,COND,CONDORDER,
 
 @dataclass(frozen=True, slots=True)
 class MarginFigures:
-    """Before, change and after of initial margin, maintenance margin and equity with loan, and the commission.
+    """Before, change and after of initial margin, maintenance margin and equity with loan, and the
+    commission.
 
     USD, as text so that an unset figure can be TWS's largest double.
     """
@@ -74,22 +75,29 @@ def open_order(version: int, view: OrderView) -> Fields:
         order.order_type, limit, 0.0, order.tif, "", order.account, "", 0, order.order_ref,
         order.client_id, view.perm_id, order.outside_rth, 0, 0, "",
     ]  # fmt: skip
-    # Deprecated shares allocation, the four advisor fields, model, good-till, 80A, percent offset, settling firm.
+    # Deprecated shares allocation, the four advisor fields, model, good-till, 80A, percent offset,
+    # settling firm.
     fields += ["", "", "", "", "", "", "", "", "", ""]
-    # Short-sale slot, location, exempt code, auction strategy, starting and reference price, delta, range,
-    # display size, block, sweep, all-or-none, minimum quantity, one-cancels-all type, e-trade, firm quote, price cap.
+    # Short-sale slot, location, exempt code, auction strategy, starting and reference price, delta,
+    # range,
+    # display size, block, sweep, all-or-none, minimum quantity, one-cancels-all type, e-trade, firm
+    # quote, price cap.
     fields += [0, "", -1, 0, "", "", "", "", "", "", 0, 0, 0, "", 3, 0, 0, ""]
     # Parent, trigger method, volatility and its type, delta-neutral type and price.
     fields += [0, 0, "", 0, "", ""]
-    # Continuous update, reference price type, trailing stop and percent, basis points and type, leg text; the counts
+    # Continuous update, reference price type, trailing stop and percent, basis points and type, leg
+    # text; the counts
     # of legs, order legs and routing parameters; scale sizes and increment; hedge type.
     fields += [0, 0, "", "", "", "", "", 0, 0, 0, "", "", "", ""]
-    # Smart-routing opt-out, clearing account and intent, not held, delta-neutral contract, algo, solicited.
+    # Smart-routing opt-out, clearing account and intent, not held, delta-neutral contract, algo,
+    # solicited.
     fields += [0, "", "IB", 0, 0, "", 0]
     fields += [view.what_if, view.status, *margin.before, *margin.change, *margin.after]
     fields += [margin.commission, "", "", "USD" if margin.commission else "", "", 0, 0]
-    # Conditions, adjusted order type, trigger, trailing stop, limit offset, adjusted stop, stop limit, trailing,
-    # its unit, soft-dollar tier (three), cash quantity, auto price, OMS container, discretionary, price management.
+    # Conditions, adjusted order type, trigger, trailing stop, limit offset, adjusted stop, stop
+    # limit, trailing,
+    # its unit, soft-dollar tier (three), cash quantity, auto price, OMS container, discretionary,
+    # price management.
     unset = UNSET_DOUBLE
     fields += [0, "None", unset, unset, unset, unset, unset, unset, 0, "", "", "", 0, 0, 0, 0, 0]
     if version >= 159:
@@ -114,10 +122,12 @@ def completed_order(version: int, view: OrderView, ended_at: str) -> Fields:
     ]  # fmt: skip
     # Four advisor fields, model, good-till, 80A, percent offset, settling firm.
     fields += ["", "", "", "", "", "", "", "", ""]
-    # Short-sale slot, location, exempt, starting and reference price, delta, range, display size, sweep,
+    # Short-sale slot, location, exempt, starting and reference price, delta, range, display size,
+    # sweep,
     # all-or-none, minimum quantity, one-cancels-all type, trigger method.
     fields += [0, "", -1, "", "", "", "", "", "", 0, 0, "", 3, 0]
-    # Volatility and type, delta-neutral type and price, continuous update, reference price type, trailing stop
+    # Volatility and type, delta-neutral type and price, continuous update, reference price type,
+    # trailing stop
     # and percent, leg text, legs, order legs, routing, scale sizes and increment, hedge type.
     fields += ["", 0, "", "", 0, 0, "", "", "", 0, 0, 0, "", "", "", ""]
     # Clearing account and intent, not held, delta-neutral contract, algo, solicited.
