@@ -12,6 +12,7 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from tests.integration.common.conftest import RedisProcess
+from tests.support.eventually import eventually
 from theta.common.errors import ConfigError, UnavailableError
 from theta.common.redis.connection import connect
 from theta.common.redis.queues import RegisteredJob, enqueue, queue, redis_job_id
@@ -20,15 +21,6 @@ from theta.common.telemetry.metrics import configure_metrics
 from theta.common.telemetry.traces import current_traceparent, span
 
 QUEUE = "risk"
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            message = "condition not reached in time"
-            raise AssertionError(message)
-        time.sleep(0.01)
 
 
 class Running:
@@ -101,7 +93,7 @@ def test_runs_the_named_handler_once_with_the_subject(
     start({"risk.review": seen.append})
     assert put(connection, "risk.review:a:1")
     assert not put(connection, "risk.review:a:1")
-    wait_until(lambda: status_of(connection, "risk.review:a:1") is JobStatus.FINISHED)
+    eventually(lambda: status_of(connection, "risk.review:a:1") is JobStatus.FINISHED)
     assert not put(connection, "risk.review:a:1")
     assert seen == ["subject-risk.review:a:1"]
 
@@ -111,7 +103,7 @@ def test_unknown_name_fails_at_once_and_imports_nothing(
 ) -> None:
     start({"risk.review": lambda _: None})
     put(connection, "evil", name="os.getcwd")
-    wait_until(lambda: status_of(connection, "evil") is JobStatus.FAILED)
+    eventually(lambda: status_of(connection, "evil") is JobStatus.FAILED)
     result = job_of(connection, "evil").latest_result()
     assert result is not None
     assert "no handler named 'os.getcwd'" in (result.exc_string or "")
@@ -122,7 +114,7 @@ def test_callbacks_planted_in_redis_are_not_imported(connection: redis.Redis, st
     key = RegisteredJob.key_for("planted")
     connection.hset(key, mapping={"success_callback_name": "this.imports.nothing"})
     start({"risk.review": lambda _: None})
-    wait_until(lambda: status_of(connection, "planted") is JobStatus.FINISHED)
+    eventually(lambda: status_of(connection, "planted") is JobStatus.FINISHED)
 
 
 def test_a_failing_handler_is_retried_three_times_then_failed(
@@ -137,7 +129,7 @@ def test_a_failing_handler_is_retried_three_times_then_failed(
 
     start({"risk.review": handler})
     put(connection, "failing")
-    wait_until(lambda: status_of(connection, "failing") is JobStatus.FAILED)
+    eventually(lambda: status_of(connection, "failing") is JobStatus.FAILED)
     assert len(calls) == 4
     assert connection.ttl(RegisteredJob.key_for("failing")) <= 300
     result = job_of(connection, "failing").latest_result()
@@ -162,7 +154,7 @@ def test_the_trace_of_the_sender_goes_on_in_the_handler(
         sent = current_traceparent()
         assert sent is not None
         put(connection, "traced", traceparent=sent)
-    wait_until(lambda: bool(seen))
+    eventually(lambda: bool(seen))
     received = seen[0]
     assert received is not None
     assert received.split("-")[1] == sent.split("-")[1]
@@ -171,7 +163,7 @@ def test_the_trace_of_the_sender_goes_on_in_the_handler(
 
 def test_stops_within_a_second_and_signs_off(connection: redis.Redis, start: Start) -> None:
     one = start({})
-    wait_until(lambda: one.worker.connected)
+    eventually(lambda: one.worker.connected, timeout_seconds=15)
     assert one.worker.healthy
     assert one.stop() < 1.0
     assert connection.smembers("rq:workers") == set()
@@ -180,10 +172,10 @@ def test_stops_within_a_second_and_signs_off(connection: redis.Redis, start: Sta
 def test_goes_on_after_redis_is_emptied(connection: redis.Redis, start: Start) -> None:
     seen: list[str] = []
     one = start({"risk.review": seen.append})
-    wait_until(lambda: one.worker.connected)
+    eventually(lambda: one.worker.connected, timeout_seconds=15)
     connection.flushall()
     put(connection, "after-flush")
-    wait_until(lambda: seen == ["subject-after-flush"])
+    eventually(lambda: seen == ["subject-after-flush"], timeout_seconds=15)
 
 
 def test_goes_on_after_redis_is_emptied_during_a_job(connection: redis.Redis, start: Start) -> None:
@@ -196,9 +188,9 @@ def test_goes_on_after_redis_is_emptied_during_a_job(connection: redis.Redis, st
 
     start({"risk.review": handler})
     put(connection, "first")
-    wait_until(lambda: len(seen) == 1)
+    eventually(lambda: len(seen) == 1)
     put(connection, "second")
-    wait_until(lambda: seen == ["subject-first", "subject-second"])
+    eventually(lambda: seen == ["subject-first", "subject-second"])
 
 
 def test_outlives_redis(redis_process: RedisProcess, start: Start) -> None:
@@ -206,14 +198,14 @@ def test_outlives_redis(redis_process: RedisProcess, start: Start) -> None:
     redis_process.kill()
     one = start({"risk.review": seen.append})
     redis_process.start()
-    wait_until(lambda: one.worker.connected)
+    eventually(lambda: one.worker.connected, timeout_seconds=15)
     redis_process.kill()
-    wait_until(lambda: not one.worker.connected)
+    eventually(lambda: not one.worker.connected, timeout_seconds=15)
     assert one.worker.healthy
     redis_process.start()
     with connect(redis_process.url) as client:
         put(client, "after-outage")
-        wait_until(lambda: seen == ["subject-after-outage"])
+        eventually(lambda: seen == ["subject-after-outage"], timeout_seconds=15)
 
 
 def test_a_started_job_whose_worker_died_is_given_back(
@@ -231,10 +223,10 @@ def test_a_started_job_whose_worker_died_is_given_back(
     assert entered.wait(10)
     # As if its worker had died some time ago: the lease in the registry has run out.
     registry = queue(connection, QUEUE).started_job_registry
-    for member in connection.zrange(registry.key, 0, -1):
-        connection.zadd(registry.key, {member: 1})
+    for member in registry.get_job_and_execution_ids():
+        connection.zadd(registry.key, {":".join(member): 1})
     start({"risk.review": seen.append})
-    wait_until(lambda: seen == ["subject-orphan"])
+    eventually(lambda: seen == ["subject-orphan"], timeout_seconds=20)
     leave.set()
 
 

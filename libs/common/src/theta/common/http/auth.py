@@ -7,7 +7,7 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -67,9 +67,8 @@ _bearer = HTTPBearer(auto_error=False, description="A token made by `thetactl to
 def require(role: Role, lookup: TokenLookup) -> Callable[..., TokenRecord]:
     """Return a FastAPI dependency that yields the caller's `TokenRecord`.
 
-    Use as `actor: Annotated[TokenRecord, Depends(require(Role.OPERATOR, lookup))]`. `lookup` runs
-    in a worker thread and may block. A missing, malformed or unknown token is answered 401, a role
-    below `role` 403, both as problem details.
+    Used through `depends`. `lookup` runs in a worker thread and may block. A missing, malformed or
+    unknown token is answered 401, a role below `role` 403, both as problem details.
     """
 
     def authenticate(
@@ -95,6 +94,10 @@ def require(role: Role, lookup: TokenLookup) -> Callable[..., TokenRecord]:
     return authenticate
 
 
-def depends(role: Role, lookup: TokenLookup) -> object:
-    """Return `Depends(require(role, lookup))`, for `dependencies=[…]` of a router."""
+def depends(role: Role, lookup: TokenLookup) -> Any:
+    """Return `Depends(require(role, lookup))`, for `dependencies=[…]` and as a default value.
+
+    In an app factory, where `lookup` is local, a postponed `Annotated[…]` cannot see it; write
+    `operator = depends(Role.OPERATOR, lookup)` and in the route `actor: TokenRecord = operator`.
+    """
     return Depends(require(role, lookup))

@@ -17,6 +17,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from theta.common.errors import (
     ConfigError,
@@ -76,7 +77,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(ThetaError, _on_theta_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
-    app.add_exception_handler(Exception, _on_unexpected)
+    app.add_middleware(_UnexpectedErrors)
 
 
 def status_and_code(error: ThetaError) -> tuple[int, str]:
@@ -136,15 +137,42 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
     return problem_response(error.status_code, code=code, detail=detail, headers=error.headers)
 
 
-async def _on_unexpected(request: Request, error: Exception) -> JSONResponse:
-    _log.error(
-        "request hit a bug",
-        path=request.url.path,
-        error_type=type(error).__name__,
-        error=str(error),
-    )
-    return problem_response(
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        code="internal",
-        detail="The server failed on this request; its log says why.",
-    )
+class _UnexpectedErrors:
+    """Answers a bug with a 500 problem and logs it.
+
+    A handler for `Exception` would answer too, but the framework raises the error once more after
+    it, and the server then drops the connection.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            _log.error(
+                "request hit a bug",
+                path=scope["path"],
+                error_type=type(error).__name__,
+                error=str(error),
+                exc_info=True,
+            )
+            if started:
+                raise  # half an answer is out: dropping the connection is the only honest end
+            answer = problem_response(
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                code="internal",
+                detail="The server failed on this request; its log says why.",
+            )
+            await answer(scope, receive, send)

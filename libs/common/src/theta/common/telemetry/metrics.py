@@ -17,7 +17,7 @@ from opentelemetry.metrics import Histogram as OtelHistogram
 from opentelemetry.metrics import _Gauge as OtelGauge
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
-from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from theta.common.errors import ConfigError, InvariantError
 from theta.common.telemetry.names import METRICS, MetricKind, MetricName
@@ -31,12 +31,12 @@ class Metrics:
     """The instruments of one process."""
 
     def __init__(self, service: str) -> None:
-        self._reader = PrometheusMetricReader(disable_target_info=True)
-        # The reader registers itself with prometheus_client's process-wide registry; ours is its
-        # own, so that a process can be configured again and shows nothing of other libraries.
-        REGISTRY.unregister(self._reader._collector)
+        # A registry of our own, so that a process can be configured again and shows nothing of
+        # other libraries.
         self._registry = CollectorRegistry()
-        self._registry.register(self._reader._collector)
+        self._reader = PrometheusMetricReader(
+            disable_target_info=True, scope_info_enabled=False, registry=self._registry
+        )
         self._provider = MeterProvider(
             metric_readers=[self._reader],
             resource=Resource({"service.name": service}),

@@ -20,15 +20,16 @@ def telemetry_markdown() -> str:
         "",
         "## Log lines",
         "",
-        "One JSON object per line: `at` (UTC, milliseconds), `level`, `service`, `module`, `event`,",
-        "and the ids of what is being worked on: "
+        "One JSON object per line: `at` (UTC, milliseconds), `level`, `service`, `module`,",
+        "`event`, and the ids of what is being worked on: "
         + ", ".join(f"`{key}`" for key in sorted(ID_KEYS))
         + ".",
         "Secrets are written as `[redacted]`.",
         "",
         "## Metrics",
         "",
-        "In Prometheus' text format on `/metrics`; histograms also show `_bucket`, `_sum`, `_count`.",
+        "In Prometheus' text format on `/metrics`; histograms also show `_bucket`,",
+        "`_sum` and `_count`.",
         "",
         "| metric | kind | unit | attributes | meaning |",
         "|---|---|---|---|---|",
