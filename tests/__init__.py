@@ -1,0 +1,1 @@
+"""The proof: unit, property, contract, integration, simulation and end-to-end tests."""
