@@ -35,6 +35,14 @@ def _parser() -> argparse.ArgumentParser:
         "--control-port", type=_port, default=4003, help="control API, loopback only"
     )
     serve.add_argument("--scenario", default="calm-week", help="name or TOML file")
+    serve.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="TABLE.KEY=VALUE",
+        help="change one scenario key; also THETA_SIMULATOR_SET, several separated by ;",
+    )
     serve.add_argument("--seed", type=int, default=1, help="seed of prices and manners")
     serve.add_argument("--speed", type=_speed, default=1.0, help="market seconds per second")
     serve.add_argument("--state", type=Path, help="file that survives a restart")
@@ -59,9 +67,11 @@ def _speed(text: str) -> float:
 
 
 async def _serve(arguments: argparse.Namespace) -> None:
+    given = os.environ.get("THETA_SIMULATOR_SET", "").split(";")
+    inherited = [text for text in given if text.strip()]
     simulator = Simulator(
         Options(
-            scenario=scenario.load(arguments.scenario),
+            scenario=scenario.load(arguments.scenario, [*inherited, *arguments.overrides]),
             seed=arguments.seed,
             speed=arguments.speed,
             host=arguments.host,

@@ -7,7 +7,7 @@ from typing import Any
 from theta.simulator.exchange.model import Execution, Order, OrderRequest, Position
 from theta.simulator.exchange.store import Change
 from theta.simulator.market.contracts import Contract
-from theta.simulator.market.quotes import Market
+from theta.simulator.market.quotes import Market, model_price
 
 CENT = Decimal("0.01")
 _ZERO = Decimal(0)
@@ -123,9 +123,7 @@ class Account:
         value = quote.mark
         if contract.is_option and quote.bid is None:
             view = self._market.view(contract, now)
-            value = (
-                self._market.model_price(contract, view) if view and view.years > 0 else quote.close
-            )
+            value = model_price(contract, view) if view and view.years > 0 else quote.close
         return Decimal(str(round(value, 4)))
 
     def values(self, now: float, extra: dict[int, Decimal] | None = None) -> dict[str, Decimal]:

@@ -103,9 +103,6 @@ class Exchange:
 
     # -- numbering ---------------------------------------------------------------------------------
 
-    def next_order_id(self, client_id: int) -> int:
-        return self.highest_ids.get(client_id, 0) + 1
-
     def roll_back_ids(self, by: int) -> None:
         """Forget the last ``by`` order ids of every client, as a restarted gateway may.
 
@@ -212,7 +209,7 @@ class Exchange:
     def step(self) -> None:
         """Bring every working order, and every expiring option, up to the clock."""
         now = self.clock.now()
-        for order in self.working():
+        for order in working_orders(self):
             until = now if order.expires_at is None else min(now, order.expires_at)
             for at in instants(order.looked_at, until):
                 self._look(order, at, at - order.looked_at, arriving=False)
@@ -225,11 +222,6 @@ class Exchange:
                 self._end(order, CANCELLED, "expired")
                 self._tell(order, "expired")
         self._settle(now)
-
-    def working(self) -> list[Order]:
-        """Orders at the exchange, oldest first."""
-        alive = (SUBMITTED, PRE_SUBMITTED, PENDING_CANCEL)
-        return [order for order in self.orders.values() if order.status in alive]
 
     def _look(self, order: Order, at: float, seconds: float, *, arriving: bool) -> None:
         order.looked_at = at
@@ -344,6 +336,17 @@ class Exchange:
     def _tell(self, order: Order, what: str) -> None:
         if self._listener is not None:
             self._listener.order_changed(order, what)
+
+
+def working_orders(exchange: Exchange) -> list[Order]:
+    """Orders at the exchange, oldest first."""
+    alive = (SUBMITTED, PRE_SUBMITTED, PENDING_CANCEL)
+    return [order for order in exchange.orders.values() if order.status in alive]
+
+
+def next_order_id(exchange: Exchange, client_id: int) -> int:
+    """One above the highest id that this client ever placed."""
+    return exchange.highest_ids.get(client_id, 0) + 1
 
 
 def whole_shares(quantity: Decimal) -> bool:

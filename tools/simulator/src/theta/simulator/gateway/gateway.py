@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from theta.simulator.exchange.behaviour import Behaviour
-from theta.simulator.exchange.exchange import Exchange
+from theta.simulator.exchange.exchange import Exchange, next_order_id
 from theta.simulator.exchange.matching import Fill, money
 from theta.simulator.exchange.model import Order
 from theta.simulator.faults.faults import Faults
@@ -136,7 +136,7 @@ class Gateway:
         session.client_id = client
         self.sessions[client] = session
         session.write(messages.managed_accounts(self.exchange.account.name))
-        session.write(messages.next_valid_id(self.exchange.next_order_id(client)))
+        session.write(messages.next_valid_id(next_order_id(self.exchange, client)))
         for code in codes.CONNECT_NOTICES:
             session.error(-1, code, codes.BROADCAST_TEXTS[code])
         if self.faults.upstream_lost:

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from theta.simulator.exchange.account import commission
-from theta.simulator.exchange.exchange import whole_shares
+from theta.simulator.exchange.exchange import next_order_id, whole_shares
 from theta.simulator.exchange.model import (
     CANCELLED,
     FILLED,
@@ -154,7 +154,8 @@ def _margin_refusal(
     equity, need = short
     return 201, (
         "Order rejected - reason:YOUR ORDER IS NOT ACCEPTED. IN ORDER TO OBTAIN THE DESIRED"
-        f" POSITION YOUR EQUITY WITH LOAN VALUE [{equity} USD] MUST EXCEED THE INITIAL MARGIN [{need} USD]"
+        f" POSITION YOUR EQUITY WITH LOAN VALUE [{equity} USD] MUST EXCEED THE INITIAL MARGIN"
+        f" [{need} USD]"
     )
 
 
@@ -271,7 +272,7 @@ def global_cancel(gateway: "Gateway", session: Session, fields: Fields) -> None:
 def next_ids(gateway: "Gateway", session: Session, fields: Fields) -> None:
     client = session.client_id
     assert client is not None
-    session.write(messages.next_valid_id(gateway.exchange.next_order_id(client)))
+    session.write(messages.next_valid_id(next_order_id(gateway.exchange, client)))
 
 
 HANDLERS = {

@@ -189,7 +189,7 @@ class Market:
         if view is None or view.years <= 0:
             value = self.intrinsic(contract, second)
             return Quote(None, None, 0, 0, None, 0, round(value, 2), 0)
-        mid = self.model_price(contract, view)
+        mid = model_price(contract, view)
         key = (self._seed, "size", contract.con_id, second // 5)
         close = self._prior_option_close(contract, view, second)
         last = view.row.last if view.row.last > 0 else None
@@ -276,19 +276,6 @@ class Market:
             row=chain.rows[key],
         )
 
-    @staticmethod
-    def model_price(contract: Contract, view: OptionView) -> float:
-        """Mid by the model, never negative."""
-        value = pricing.price(
-            is_call=contract.is_call,
-            spot=view.spot,
-            strike=contract.strike,
-            years=view.years,
-            vol=view.vol,
-            carry=view.carry,
-        )
-        return max(0.0, value + view.offset)
-
     def intrinsic(self, contract: Contract, epoch: float) -> float:
         """What an option is worth exercised at once, at the latest at its expiry."""
         at = min(epoch, calendar.expiry_instant(contract.expiry) - 1)
@@ -361,3 +348,16 @@ def _terms(contract: Contract, chain: Chain, key: Key) -> tuple[float, ...]:
     )
     offset = mid - value
     return vol, carry, offset if abs(offset) > 1e-4 else 0.0, (ask - row.bid) / 2
+
+
+def model_price(contract: Contract, view: OptionView) -> float:
+    """Mid by the model, never negative."""
+    value = pricing.price(
+        is_call=contract.is_call,
+        spot=view.spot,
+        strike=contract.strike,
+        years=view.years,
+        vol=view.vol,
+        carry=view.carry,
+    )
+    return max(0.0, value + view.offset)

@@ -3,6 +3,7 @@
 import difflib
 import math
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -66,14 +67,15 @@ def built_in() -> list[str]:
     return sorted(e.name[:-5] for e in folder.iterdir() if e.name.endswith(".toml"))
 
 
-def load(name_or_file: str) -> Scenario:
+def load(name_or_file: str, overrides: Sequence[str] = ()) -> Scenario:
     """The scenario with this name in the package, or in this file.
 
+    ``overrides`` are ``table.key=value`` texts with a TOML value, later ones winning.
     Raises ``ScenarioError`` with one sentence that says where and what is wrong.
     """
     if name_or_file in built_in():
         text = (files("theta.simulator.scenarios") / f"{name_or_file}.toml").read_text()
-        return parse(text, name_or_file)
+        return parse(text, name_or_file, overrides)
     path = Path(name_or_file)
     if not path.is_file():
         raise ScenarioError(
@@ -81,23 +83,41 @@ def load(name_or_file: str) -> Scenario:
             f" {', '.join(built_in())}."
         )
     try:
-        return parse(path.read_text(), str(path))
+        return parse(path.read_text(), str(path), overrides)
     except (OSError, UnicodeDecodeError) as error:
         raise ScenarioError(f"The scenario {path} cannot be read: {error}.") from None
 
 
-def parse(text: str, name: str) -> Scenario:
+def parse(text: str, name: str, overrides: Sequence[str] = ()) -> Scenario:
     """A scenario from TOML text; ``name`` is used in error messages."""
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ScenarioError(f"The scenario {name} is not valid TOML: {error}.") from None
+    for override in overrides:
+        _override(tables, override)
     _refuse_unknown(name, "", tables, frozenset(_KEYS))
     for table, keys in _KEYS.items():
         if not isinstance(tables.get(table, {}), dict):
             raise ScenarioError(f"In the scenario {name}, {table} must be a table.")
         _refuse_unknown(name, f"{table}.", tables.get(table, {}), keys)
     return _build(_Reader(name, tables), tables)
+
+
+def _override(tables: dict[str, Any], text: str) -> None:
+    key, _, value = text.partition("=")
+    table, _, leaf = key.strip().partition(".")
+    try:
+        if not table.isidentifier() or not leaf.isidentifier():
+            raise ValueError("no table.key before the equals sign")
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except ValueError as error:
+        raise ScenarioError(
+            f"The setting '{text}' is not table.key=value with a TOML value: {error}."
+        ) from None
+    target = tables.setdefault(table, {})
+    if isinstance(target, dict):
+        target[leaf] = parsed
 
 
 def _refuse_unknown(name: str, prefix: str, given: dict[str, Any], known: frozenset[str]) -> None:
