@@ -69,7 +69,7 @@ class ProposedOrder:
     effect: Effect
     expires_market_at: datetime
     quote: dict[str, Any]
-    """The quote it was priced on, JSON-ready: bid, ask, delta, `at` (ISO), data_type."""
+    """The quote it was priced on, as `Quote.to_record` gives it. Without it risk refuses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

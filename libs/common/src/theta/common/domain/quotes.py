@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum
+from typing import Any
 
 from theta.common.domain.instruments import Contract
+from theta.common.domain.money import finite
+
+_RECORDED_NUMBERS = ("bid", "ask", "bid_size", "ask_size", "last", "delta", "underlying_price")
 
 
 class MarketDataType(IntEnum):
@@ -47,6 +52,35 @@ class Quote:
     data_type: MarketDataType = MarketDataType.LIVE
     trusted: bool = True
     """False while a data farm is down or no fresh tick came since it returned."""
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what an intent keeps of the quote it was priced on, JSON-ready.
+
+        Prices and sizes as text, `at` as ISO 8601. `from_record` inverts it, given the contract.
+        """
+        numbers = {name: getattr(self, name) for name in _RECORDED_NUMBERS}
+        return {
+            **{name: None if value is None else str(value) for name, value in numbers.items()},
+            "at": self.at.isoformat() if self.at else None,
+            "data_type": self.data_type.value,
+            "trusted": self.trusted,
+        }
+
+    @classmethod
+    def from_record(cls, contract: Contract, record: Mapping[str, Any]) -> Quote:
+        """Build from `to_record`'s mapping; what it does not name is absent, and not trusted.
+
+        Raises KeyError, ValueError or ArithmeticError when a field is missing or malformed.
+        """
+        at = record.get("at")
+        numbers: dict[str, Any] = {name: finite(record.get(name)) for name in _RECORDED_NUMBERS}
+        return cls(
+            contract=contract,
+            at=datetime.fromisoformat(at) if at else None,
+            data_type=MarketDataType(record["data_type"]),
+            trusted=record.get("trusted") is True,
+            **numbers,
+        )
 
     def has_two_sides(self) -> bool:
         """Tell whether bid and ask are present, positive, uncrossed, with displayed size."""
