@@ -44,9 +44,10 @@ class NoFaults:
 class FileFaults:
     """Fault points armed by a JSON file: `{"<name>": {"action": "kill", "after": 0}}`.
 
-    `action` is `kill` (SIGKILL to this process) or `stop` (SIGSTOP). `after` counts how many visits pass
-    first. A point fires once: it is removed from the file before the signal, so a restart does not fire it again.
-    Every visit of an armed point is appended to `<file>.log`, which the campaign reads.
+    `action` is `kill` (SIGKILL to this process) or `stop` (SIGSTOP). `after` counts how many visits
+    pass first. A point fires once: it is removed from the file before the signal, so a restart does
+    not fire it again. Every visit of an armed point is appended to `<file>.log`, which the campaign
+    reads.
     """
 
     def __init__(self, path: Path) -> None:
