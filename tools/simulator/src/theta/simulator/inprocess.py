@@ -23,7 +23,7 @@ class ControlRefusedError(Exception):
 
 
 class ThreadedSimulator:
-    """Context manager around a running simulator; ``port`` and ``control_port`` are its actual ports.
+    """Context manager around a running simulator with its actual ``port`` and ``control_port``.
 
     Raises ``SimulatorError`` on entry when it cannot start.
     """
@@ -84,9 +84,9 @@ class ThreadedSimulator:
 def call_control(port: int, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     """One call of the control API on ``port``. Raises ``ControlRefusedError`` when it is refused."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=data)  # noqa: S310 - fixed scheme
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=data)
     try:
-        with urllib.request.urlopen(request, timeout=_WAIT_SECONDS) as answer:  # noqa: S310 - fixed scheme
+        with urllib.request.urlopen(request, timeout=_WAIT_SECONDS) as answer:  # noqa: S310 - http
             told: dict[str, Any] = json.load(answer)
             return told
     except urllib.error.HTTPError as error:

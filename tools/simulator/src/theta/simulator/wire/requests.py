@@ -175,5 +175,6 @@ def _decimal(text: str) -> Decimal:
 
 
 def _price(fields: Fields) -> Decimal | None:
+    """A price without the noise of binary floating point; ``None`` when unset."""
     number = fields.number(default=_UNSET)
-    return None if abs(number) >= _UNSET else Decimal(str(number))
+    return None if abs(number) >= _UNSET else Decimal(str(round(number, 6)))
