@@ -11,10 +11,11 @@ from datetime import datetime
 from decimal import Decimal
 
 from theta.broker_gateway.adapters.ibkr import translate
+from theta.broker_gateway.adapters.ibkr.data_callbacks import AccountListener
 from theta.broker_gateway.adapters.ibkr.library import ExecutionFilter, IbContract
 from theta.broker_gateway.adapters.ibkr.link import REQUEST_SECONDS, Link
 from theta.broker_gateway.adapters.ibkr.pacing import Lane
-from theta.broker_gateway.adapters.ibkr.recording import AccountListener, OrderReport
+from theta.broker_gateway.adapters.ibkr.recording import OrderReport
 from theta.broker_gateway.ports import BrokerExecution, BrokerOrder, EvidenceKind
 from theta.common.domain.portfolio import Portfolio, Position
 from theta.common.errors import UnavailableError

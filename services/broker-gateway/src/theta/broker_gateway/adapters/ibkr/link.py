@@ -220,4 +220,4 @@ class Link(SessionCallbacks):
 
     def _note_unreadable(self, what: str) -> None:
         self.unreadable += 1
-        self._on_message(-1, 0, f"unreadable: {what}", False)
+        self._on_message(-1, 0, f"unreadable: {what}", False)  # noqa: FBT003 - the session's callback

@@ -1,3 +1,4 @@
+# ruff: noqa: N802, N803 - the callbacks keep the names that the library calls
 """Every callback on an order, recorded before the client library sees it (order-protocol §5.4).
 
 The library is not believed about orders: its `error()` marks a live order cancelled for any code it
@@ -13,13 +14,13 @@ from datetime import datetime
 from typing import Any
 
 from theta.broker_gateway.adapters.ibkr import translate
+from theta.broker_gateway.adapters.ibkr.data_callbacks import DataWrapper
 from theta.broker_gateway.adapters.ibkr.library import (
     CommissionReport,
     Execution,
     IbContract,
     Order,
     OrderState,
-    Wrapper,
 )
 from theta.broker_gateway.ports import (
     BrokerExecution,
@@ -121,24 +122,22 @@ class SessionCallbacks:
         raise NotImplementedError
 
 
-class RecordingWrapper(Wrapper):
+class RecordingWrapper(DataWrapper):
     """The library's wrapper with the recorder in front. One per connection."""
 
     def __init__(self, ib: Any, recorder: Recorder, callbacks: SessionCallbacks) -> None:
         self.recorder = recorder
         self.callbacks = callbacks
-        self.ticks: TickRouter | None = None
-        self.account: AccountListener | None = None
         super().__init__(ib)
 
     # -- orders: record first --------------------------------------------------------------------
 
-    def openOrder(  # noqa: N802 - the library's name
+    def openOrder(
         self,
         orderId: int,
         contract: IbContract,
         order: Order,
-        orderState: OrderState,  # noqa: N803
+        orderState: OrderState,
     ) -> None:
         if not order.whatIf:
             self.callbacks.on_order_id(order.clientId, orderId)
@@ -158,11 +157,11 @@ class RecordingWrapper(Wrapper):
             )
         super().openOrder(orderId, contract, order, orderState)
 
-    def completedOrder(  # noqa: N802
+    def completedOrder(
         self,
         contract: IbContract,
         order: Order,
-        orderState: OrderState,  # noqa: N803
+        orderState: OrderState,
     ) -> None:
         told, payload = _readable(
             lambda: translate.completed_order(contract, order, orderState),
@@ -180,19 +179,19 @@ class RecordingWrapper(Wrapper):
         if "completedOrders" in self._results:
             super().completedOrder(contract, order, orderState)
 
-    def orderStatus(  # noqa: N802
+    def orderStatus(
         self,
-        orderId: int,  # noqa: N803
+        orderId: int,
         status: str,
         filled: float,
         remaining: float,
-        avgFillPrice: float,  # noqa: N803
-        permId: int,  # noqa: N803
-        parentId: int,  # noqa: N803
-        lastFillPrice: float,  # noqa: N803
-        clientId: int,  # noqa: N803
-        whyHeld: str,  # noqa: N803
-        mktCapPrice: float = 0.0,  # noqa: N803
+        avgFillPrice: float,
+        permId: int,
+        parentId: int,
+        lastFillPrice: float,
+        clientId: int,
+        whyHeld: str,
+        mktCapPrice: float = 0.0,
     ) -> None:
         self.callbacks.on_order_id(clientId, orderId)
         self.recorder.record(
@@ -215,7 +214,7 @@ class RecordingWrapper(Wrapper):
             lastFillPrice, clientId, whyHeld, mktCapPrice,
         )  # fmt: skip
 
-    def execDetails(  # noqa: N802
+    def execDetails(
         self,
         reqId: int,
         contract: IbContract,
@@ -246,12 +245,12 @@ class RecordingWrapper(Wrapper):
         )
         super().execDetails(reqId, contract, execution)
 
-    def commissionReport(self, commissionReport: CommissionReport) -> None:  # noqa: N802, N803
+    def commissionReport(self, commissionReport: CommissionReport) -> None:
         # Before the library, which writes 0.0 over an unset gain.
         self.recorder.record(EvidenceKind.COMMISSION, translate.commission(commissionReport))
         super().commissionReport(commissionReport)
 
-    def orderBound(self, reqId: int, apiClientId: int, apiOrderId: int) -> None:  # noqa: N802, N803
+    def orderBound(self, reqId: int, apiClientId: int, apiOrderId: int) -> None:
         self.callbacks.on_order_id(apiClientId, apiOrderId)
         self.recorder.record(
             EvidenceKind.ORDER_BOUND,
@@ -263,10 +262,10 @@ class RecordingWrapper(Wrapper):
 
     def error(
         self,
-        reqId: int,  # noqa: N803
-        errorCode: int,  # noqa: N803
-        errorString: str,  # noqa: N803
-        advancedOrderRejectJson: str = "",  # noqa: N803
+        reqId: int,
+        errorCode: int,
+        errorString: str,
+        advancedOrderRejectJson: str = "",
     ) -> None:
         on_order = self.callbacks.is_order_id(reqId)
         if on_order:
@@ -289,115 +288,9 @@ class RecordingWrapper(Wrapper):
 
     # -- the connection --------------------------------------------------------------------------
 
-    def connectionClosed(self) -> None:  # noqa: N802
+    def connectionClosed(self) -> None:
         super().connectionClosed()
         self.callbacks.on_socket_closed()
-
-    # -- account ---------------------------------------------------------------------------------
-
-    def updateAccountValue(self, tag: str, val: str, currency: str, account: str) -> None:  # noqa: N802
-        if self.account is not None:
-            self.account.on_value(account, tag, val, currency)
-        super().updateAccountValue(tag, val, currency, account)
-
-    def updatePortfolio(  # noqa: N802
-        self,
-        contract: IbContract,
-        posSize: float,  # noqa: N803
-        marketPrice: float,  # noqa: N803
-        marketValue: float,  # noqa: N803
-        averageCost: float,  # noqa: N803
-        unrealizedPNL: float,  # noqa: N803
-        realizedPNL: float,  # noqa: N803
-        account: str,
-    ) -> None:
-        figures = (posSize, marketPrice, marketValue, averageCost, unrealizedPNL, realizedPNL)
-        if self.account is not None:
-            self.account.on_holding(account, contract, figures)
-        super().updatePortfolio(contract, *figures, account)
-
-    def position(
-        self,
-        account: str,
-        contract: IbContract,
-        posSize: float,
-        avgCost: float,  # noqa: N803
-    ) -> None:
-        if self.account is not None:
-            self.account.on_position(account, contract, posSize)
-        super().position(account, contract, posSize, avgCost)
-
-    def accountDownloadEnd(self, _account: str) -> None:  # noqa: N802
-        if self.account is None or self.account.on_download_end(_account):
-            super().accountDownloadEnd(_account)
-
-    # -- ticks: ours, not the library's tickers --------------------------------------------------
-
-    def priceSizeTick(self, reqId: int, tickType: int, price: float, size: float) -> None:  # noqa: N802, N803
-        if self.ticks is not None:
-            self.ticks.on_price(reqId, tickType, price, size)
-
-    def tickSize(self, reqId: int, tickType: int, size: float) -> None:  # noqa: N802, N803
-        if self.ticks is not None:
-            self.ticks.on_size(reqId, tickType, size)
-
-    def tickOptionComputation(  # noqa: N802
-        self,
-        reqId: int,  # noqa: N803
-        tickType: int,  # noqa: N803
-        tickAttrib: int,  # noqa: N803
-        impliedVol: float,  # noqa: N803
-        delta: float,
-        optPrice: float,  # noqa: N803
-        pvDividend: float,  # noqa: N803
-        gamma: float,
-        vega: float,
-        theta: float,
-        undPrice: float,  # noqa: N803
-    ) -> None:
-        if self.ticks is not None:
-            figures = (impliedVol, delta, optPrice, gamma, vega, theta, undPrice)
-            self.ticks.on_computation(reqId, tickType, figures)
-
-    def marketDataType(self, reqId: int, marketDataId: int) -> None:  # noqa: N802, N803
-        if self.ticks is not None:
-            self.ticks.on_data_type(reqId, marketDataId)
-
-
-class TickRouter:
-    """Who takes the ticks, by request id."""
-
-    def on_price(self, request_id: int, tick: int, price: float, size: float) -> None:
-        """A price, with its size for bid, ask and last."""
-
-    def on_size(self, request_id: int, tick: int, size: float) -> None:
-        """A size, volume or open interest."""
-
-    def on_computation(self, request_id: int, tick: int, figures: tuple[float, ...]) -> None:
-        """Implied volatility, delta, price, gamma, vega, theta, underlying price."""
-
-    def on_data_type(self, request_id: int, kind: int) -> None:
-        """Live, frozen or delayed."""
-
-    def on_error(self, request_id: int, code: int, text: str) -> None:
-        """An error with a request's id."""
-
-
-class AccountListener:
-    """Who takes account rows while a download runs."""
-
-    def on_value(self, account: str, tag: str, value: str, currency: str) -> None:
-        """One account figure."""
-
-    def on_holding(self, account: str, contract: IbContract, figures: tuple[float, ...]) -> None:
-        """Quantity, price, value, average cost, unrealised and realised gain."""
-
-    def on_position(self, account: str, contract: IbContract, quantity: float) -> None:
-        """One row of the positions answer."""
-
-    def on_download_end(self, account: str) -> bool:
-        """Tell whether this End is the awaited one."""
-        return True
 
 
 def _readable(

@@ -27,7 +27,7 @@ HISTORY_SECONDS = 30.0
 HISTORY_PATIENCE_SECONDS = 16.0
 """How long a request may wait for the history rules: an identical one is allowed after 15 s."""
 _GROUP = 3
-"""From so many contracts of one expiry and right on, the whole expiry is asked for in one message."""
+"""From so many contracts of one expiry and right on, one message asks for the whole expiry."""
 _NO_DEFINITION = 200
 
 Key = tuple[object, ...]

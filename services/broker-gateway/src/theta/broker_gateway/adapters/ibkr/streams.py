@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from theta.broker_gateway.adapters.ibkr import translate
 from theta.broker_gateway.adapters.ibkr.codes import CodeAction, lookup
-from theta.broker_gateway.adapters.ibkr.recording import TickRouter
+from theta.broker_gateway.adapters.ibkr.data_callbacks import TickRouter
 from theta.common.domain.instruments import Contract, Right
 from theta.common.domain.quotes import MarketDataType, Quote
 
@@ -44,7 +44,7 @@ class QuoteStream:
         self._data_type = MarketDataType.LIVE
         self._needed = {"bid", "ask", "last", "close"}
         if contract.right is not None:
-            self._needed = {"bid", "ask", "model_price", "open_interest"}
+            self._needed = {"bid", "ask", "model", "open_interest"}
 
     def price(self, tick: int, price: float, size: float) -> None:
         """Take a price tick; -1 and 0 say that there is none."""
@@ -79,6 +79,10 @@ class QuoteStream:
         self._take("underlying_price", translate.positive(underlying))
         # -1 is "not computed"; a worthless option has a price of 0.
         self._take("model_price", translate.not_negative(price))
+        if translate.greek(delta) is not None:
+            # TWS first sends a model without figures: that is not yet the answer.
+            self._seen.add("model")
+        self._check()
 
     def data_type(self, kind: int) -> None:
         """Take the data type; one that we do not know is no live one."""
@@ -111,6 +115,9 @@ class QuoteStream:
     def _take(self, name: str, value: Decimal | None) -> None:
         self._values[name] = value
         self._seen.add(name)
+        self._check()
+
+    def _check(self) -> None:
         sized = all(
             self._values.get(side) is None or f"{side}_size" in self._seen
             for side in ("bid", "ask")

@@ -47,7 +47,8 @@ def number(value: float | int | str | Decimal | None) -> Decimal | None:
         return None
     if found is None or abs(found) >= _UNSET_FLOOR or found == UNSET_INTEGER:
         return None
-    return found
+    # 1900.0 shares are 1900.
+    return Decimal(int(found)) if found == found.to_integral_value() else found
 
 
 def positive(value: float | int | str | Decimal | None) -> Decimal | None:
