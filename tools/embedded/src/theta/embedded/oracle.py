@@ -28,6 +28,8 @@ from theta.embedded.oracle_values import (
 FIRST_HASH = "0" * 64
 SETTLED_STATES = FINAL_STATES | {"working", "held"}
 """States in which an intent may rest: final, at the broker, or waiting for a named person."""
+TITLE_LENGTH = 80
+"""Characters of a title by which its message is recognised."""
 _CENT = Decimal("0.01")
 
 
@@ -345,7 +347,8 @@ def critical_alerts_told(case: Case) -> Iterator[Violation]:
 
 
 def _mentions(body: str, title: str) -> bool:
-    # Slack wants &, < and > escaped; JSON may escape what is not ASCII.
+    # Slack wants &, < and > escaped and cuts long headers; JSON may escape what is not ASCII.
+    title = title[:TITLE_LENGTH]
     escaped = title.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     forms = {title, escaped, json.dumps(title)[1:-1], json.dumps(escaped)[1:-1]}
     return any(form in body for form in forms)
