@@ -22,6 +22,10 @@ from theta.simulator.inprocess import ThreadedSimulator, call_control
 from theta.simulator.scenarios import scenario
 from theta.simulator.server import Options
 
+# The library's constructors carry no types.
+new_client: Any = ib_insync.IB
+new_bag: Any = ib_insync.Bag
+
 POLITE = ("broker.polite=true", "broker.ack_ms=[0,1]", "broker.tick_ms=[0,5]")
 FAST = ("broker.ack_ms=[1,8]", "broker.tick_ms=[1,5]")
 
@@ -68,7 +72,7 @@ async def connect() -> AsyncIterator[Callable[..., Any]]:
             simulator: ThreadedSimulator | int, client_id: int = 1
         ) -> ib_insync.IB:
             port = simulator if isinstance(simulator, int) else simulator.port
-            client = ib_insync.IB()
+            client: ib_insync.IB = new_client()
             client.RaiseRequestErrors = True
             await client.connectAsync("127.0.0.1", port, clientId=client_id)
             stack.callback(client.disconnect)
@@ -119,6 +123,15 @@ def errors_of(client: ib_insync.IB) -> list[tuple[int, int, str]]:
     return heard
 
 
+async def filled(trade: Any) -> None:
+    await until(lambda: trade.orderStatus.status == "Filled")
+
+
+async def until_truly_filled(simulator: ThreadedSimulator, ref: str) -> None:
+    """Also where the client is never told."""
+    await until(lambda: true_order(simulator, ref)["status"] == "Filled")
+
+
 def is_number(value: float | None) -> bool:
     return value is not None and not math.isnan(value)
 
@@ -133,7 +146,8 @@ class Process:
         command += ["--control-port", "0", "--port-file", str(port_file), *arguments]
         self._errors = (folder / "errors.log").open("w+")
         self.child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self._errors)
-        ports = json.loads(eventually(lambda: port_file.exists() and port_file.read_text(), 15))
+        eventually(port_file.exists, 15)
+        ports = json.loads(port_file.read_text())
         self.port: int = ports["port"]
         self._control: int = ports["control_port"]
 

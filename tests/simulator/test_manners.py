@@ -1,4 +1,4 @@
-"""What an honest broker does to a client: late, doubled, reordered, missing; and the armed faults."""
+"""What an honest broker does to a client: late, doubled, missing answers; and the armed faults."""
 
 from __future__ import annotations
 
@@ -6,17 +6,26 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import ib_insync
 import pytest
 
-from tests.simulator.conftest import FAST, errors_of, limit, option, stock, true_order, until
+from tests.simulator.conftest import (
+    FAST,
+    errors_of,
+    limit,
+    new_client,
+    option,
+    stock,
+    true_order,
+    until,
+    until_truly_filled,
+)
 from theta.simulator.inprocess import ControlRefusedError, ThreadedSimulator
 
 
 class Recorder:
     """Records raw callbacks of a client in their order, before the library digests them."""
 
-    def __init__(self, client: ib_insync.IB) -> None:
+    def __init__(self, client: Any) -> None:
         self.heard: list[tuple[str, Any]] = []
         wrapper = client.wrapper
         status, execution, report = (
@@ -80,16 +89,13 @@ async def test_the_same_seed_gives_the_same_fills_and_waits(
         client = await connect(simulator, seed)
         put = await option(client)
         for number in range(3):
-            trade = client.placeOrder(put, limit("SELL", 4, 3.4, f"s-{number}"))
-            await until(lambda done=trade: len(done.fills) and not _remaining(simulator))
+            client.placeOrder(put, limit("SELL", 4, 3.4, f"s-{number}"))
+            await until_truly_filled(simulator, f"s-{number}")
         simulator.control("/clock", {"jump_to": "next_open"})
         truth = simulator.control("/truth")
         quoted = simulator.control("/quote", {"symbol": "QQQ"})
         fills = [(e["exec_id"], e["shares"], e["price"]) for e in truth["executions"]]
         return [*fills, truth["cash"], quoted["bid"], quoted["bid_size"]]
-
-    def _remaining(simulator: ThreadedSimulator) -> float:
-        return sum(float(o["remaining"]) for o in simulator.control("/truth")["orders"])
 
     first, second, other = await story(21), await story(21), await story(22)
     assert first == second
@@ -165,7 +171,7 @@ async def test_half_open_connections_fall_silent_and_keep_their_client_id(
     assert rude.control("/fault", {"kind": "half_open"})["connections"] == 1
     with pytest.raises(asyncio.TimeoutError):
         await asyncio.wait_for(client.reqCurrentTimeAsync(), 0.3)
-    other = ib_insync.IB()
+    other = new_client()
     heard = errors_of(other)
     with pytest.raises((ConnectionError, TimeoutError)):
         await other.connectAsync("127.0.0.1", rude.port, clientId=4, timeout=0.5)

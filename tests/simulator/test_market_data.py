@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import time
 from collections.abc import Callable
 from typing import Any
@@ -163,7 +163,7 @@ async def test_daily_bars_end_at_the_current_price(
     polite.control("/clock", {"pause": True})
     bars = await client.reqHistoricalDataAsync(spy, "", "1 Y", "1 day", "TRADES", True)
     assert len(bars) == 252
-    assert bars[-1].date == datetime.date(2026, 8, 13)
+    assert bars[-1].date == dt.date(2026, 8, 13)
     assert bars[-2].close == 772.49
     (ticker,) = await client.reqTickersAsync(spy)
     assert bars[-1].close == pytest.approx(ticker.last, abs=0.011)

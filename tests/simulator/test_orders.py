@@ -12,7 +12,9 @@ import pytest
 from tests.simulator.conftest import (
     POLITE,
     errors_of,
+    filled,
     limit,
+    new_bag,
     option,
     quote,
     stock,
@@ -192,7 +194,7 @@ async def test_unknown_contracts_ids_and_states_are_refused_by_code(
     await until(lambda: (done.order.orderId, 104) in [(r, c) for r, c, _ in heard])
     client.client.placeOrder(1, put, limit("SELL", 1, 0.5))
     await until(lambda: (1, 103) in [(r, c) for r, c, _ in heard])
-    bag = ib_insync.Bag(symbol="SPY", exchange="SMART", currency="USD")
+    bag = new_bag(symbol="SPY", exchange="SMART", currency="USD")
     client.placeOrder(bag, limit("BUY", 1, 1.0))
     await until(lambda: 321 in [c for _, c, _ in heard])
 
@@ -286,7 +288,7 @@ async def test_an_expired_put_is_assigned_or_gone(
         put = await option(client, ("SPY", "20260814", strike, "P"))
         trade = client.placeOrder(put, limit("SELL", 1, 0.05))
         polite.control("/clock", {"advance_seconds": 60})
-        await until(lambda done=trade: done.orderStatus.status == "Filled")
+        await filled(trade)
     before = polite.control("/truth")["cash"]
     polite.control("/clock", {"jump_to": "2026-08-15T12:00:00+00:00"})
     truth = polite.control("/truth")
@@ -302,7 +304,7 @@ async def test_executions_pass_the_filter(
     put, spy = await option(client), await stock(client)
     for contract, order in ((put, limit("SELL", 1, 0.5)), (spy, limit("BUY", 1, 900))):
         trade = client.placeOrder(contract, order)
-        await until(lambda done=trade: done.orderStatus.status == "Filled")
+        await filled(trade)
     ask = client.reqExecutionsAsync
     assert len(await ask(ib_insync.ExecutionFilter())) == 2
     assert len(await ask(ib_insync.ExecutionFilter(secType="OPT"))) == 1

@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import ib_insync
 import pytest
 
-from tests.simulator.conftest import errors_of, until
+from tests.simulator.conftest import errors_of, new_client, until
 from theta.simulator.inprocess import ThreadedSimulator
 
 
@@ -30,8 +31,6 @@ async def test_connect_synchronises_within_a_second(
 async def test_the_lowest_version_that_a_client_speaks_is_answered(
     polite: ThreadedSimulator, connect: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import ib_insync
-
     monkeypatch.setattr(ib_insync.client.Client, "MaxClientVersion", 157)
     client = await connect(polite)
     assert client.client.serverVersion() == 157
@@ -64,10 +63,8 @@ async def test_account_summary_tells_every_figure_asked_for(
 async def test_a_used_client_id_is_refused_while_its_socket_lives(
     polite: ThreadedSimulator, connect: Callable[..., Any]
 ) -> None:
-    import ib_insync
-
     first = await connect(polite, 5)
-    second = ib_insync.IB()
+    second = new_client()
     heard = errors_of(second)
     with pytest.raises((ConnectionError, TimeoutError)):
         await second.connectAsync("127.0.0.1", polite.port, clientId=5, timeout=0.5)
@@ -91,9 +88,7 @@ async def test_market_time_is_the_simulated_one(
 async def test_farm_notices_come_with_the_connection(
     polite: ThreadedSimulator, connect: Callable[..., Any]
 ) -> None:
-    import ib_insync
-
-    client = ib_insync.IB()
+    client = new_client()
     heard = errors_of(client)
     await client.connectAsync("127.0.0.1", polite.port, clientId=8)
     try:

@@ -82,9 +82,10 @@ class ThreadedSimulator:
 
 
 def call_control(port: int, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    """One call of the control API on ``port``. Raises ``ControlRefusedError`` when it is refused."""
+    """Call the control API on ``port`` once; ``ControlRefusedError`` when it refuses."""
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data=data)
+    address = f"http://127.0.0.1:{port}{path}"
+    request = urllib.request.Request(address, data=data)
     try:
         with urllib.request.urlopen(request, timeout=_WAIT_SECONDS) as answer:  # noqa: S310 - http
             told: dict[str, Any] = json.load(answer)
