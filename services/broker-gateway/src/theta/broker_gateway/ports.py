@@ -13,28 +13,31 @@ from decimal import Decimal
 from typing import Protocol
 
 from theta.broker_gateway.domain.broker import (
-    BrokerExecution as BrokerExecution,
-)
-from theta.broker_gateway.domain.broker import (
-    BrokerOrder as BrokerOrder,
-)
-from theta.broker_gateway.domain.broker import (
-    Evidence as Evidence,
-)
-from theta.broker_gateway.domain.broker import (
-    EvidenceKind as EvidenceKind,
-)
-from theta.broker_gateway.domain.broker import (
-    OrderToPlace as OrderToPlace,
-)
-from theta.broker_gateway.domain.broker import (
-    SessionState as SessionState,
+    BrokerExecution,
+    BrokerOrder,
+    Evidence,
+    EvidenceKind,
+    OrderToPlace,
+    SessionState,
 )
 from theta.common.contracts.market import ChainMessage
 from theta.common.domain.instruments import Contract
 from theta.common.domain.portfolio import Portfolio
 from theta.common.domain.quotes import Quote
 from theta.common.errors import TransientError
+
+
+__all__ = [
+    "BrokerExecution",
+    "BrokerOrder",
+    "BrokerPort",
+    "Evidence",
+    "EvidenceKind",
+    "EvidenceSink",
+    "OrderToPlace",
+    "SendRefusedError",
+    "SessionState",
+]
 
 
 class SendRefusedError(TransientError):
