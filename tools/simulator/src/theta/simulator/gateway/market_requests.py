@@ -50,6 +50,8 @@ def market_data(gateway: "Gateway", session: Session, fields: Fields) -> None:
     session.subscriptions.lines[request] = line
     delay = gateway.behaviour.tick_delay(f"{session.client_id}:{contract.con_id}")
     session.later(delay, lambda: ticks.first(gateway, session, line))
+    # Reading a chain for the first time takes a while: let that pass within the delay.
+    gateway.exchange.market.quote(contract, gateway.exchange.clock.now())
 
 
 def cancel_market_data(gateway: "Gateway", session: Session, fields: Fields) -> None:
