@@ -1,0 +1,149 @@
+"""From callback to database: spool first, then one writer thread, whatever the database does."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from theta.broker_gateway.domain.records import FollowUp
+from theta.broker_gateway.ports import Evidence, EvidenceKind
+from theta.broker_gateway.use_cases.stores import EvidenceStore
+from theta.broker_gateway.use_cases.watch_live_orders import LiveOrders
+from theta.common.errors import OutcomeUnknownError, TransientError
+from theta.common.ports import FaultPoints, ProcessClock
+from theta.common.telemetry import names
+from theta.common.telemetry.logs import get_logger
+from theta.common.telemetry.metrics import counter, gauge
+
+BATCH = 200
+RETRY_FIRST_SECONDS = 0.1
+RETRY_MAX_SECONDS = 2.0
+
+_log = get_logger(__name__)
+
+
+class EvidenceSpool(Protocol):
+    @property
+    def backlog(self) -> int: ...
+
+    def append(self, evidence: Evidence) -> None: ...
+
+    def wait(self, seconds: float) -> None: ...
+
+    def read(self, limit: int) -> list[tuple[str, Evidence]]: ...
+
+    def advance(self, records: int) -> None: ...
+
+    def inherited(self) -> list[list[tuple[str, Evidence]]]: ...
+
+    def forget_inherited(self) -> None: ...
+
+
+class RecordEvidence:
+    """`sink` is called on the session loop; `run` is the writer thread."""
+
+    def __init__(
+        self,
+        *,
+        spool: EvidenceSpool,
+        store: EvidenceStore,
+        live: LiveOrders,
+        follow_up: Callable[[FollowUp], None],
+        faults: FaultPoints,
+        clock: ProcessClock,
+    ) -> None:
+        self._spool = spool
+        self._store = store
+        self._live = live
+        self._follow_up = follow_up
+        self._faults = faults
+        self._clock = clock
+
+    def sink(self, evidence: Evidence) -> None:
+        """Take one callback, before the client library handles it. Raises when the disk fails."""
+        self._spool.append(evidence)
+        self._live.see(evidence)
+        if evidence.kind is EvidenceKind.ERROR:
+            counter(names.BROKER_ERRORS).add(code=str(evidence.payload.get("code")))
+        elif evidence.kind is EvidenceKind.EXECUTION:
+            counter(names.FILLS).add(kind="foreign" if evidence.order_ref is None else "own")
+
+    def replay(self) -> int:
+        """Store what earlier processes spooled; return how many records. Before the first claim.
+
+        Raises UnavailableError or OutcomeUnknownError when the database is away: call again.
+        """
+        count = 0
+        for file in self._spool.inherited():
+            self._store_all(file)
+            count += len(file)
+        self._spool.forget_inherited()
+        return count
+
+    def run(self, stop: threading.Event) -> None:
+        """Write until `stop` is set and everything is stored, or the database stays away."""
+        delay = RETRY_FIRST_SECONDS
+        while True:
+            self._spool.wait(0.2)
+            try:
+                self._write_what_is_there()
+                delay = RETRY_FIRST_SECONDS
+            except (TransientError, OutcomeUnknownError) as error:
+                _log.warning("evidence waits in the spool", error=str(error))
+                if stop.wait(delay):
+                    return
+                delay = min(delay * 2, RETRY_MAX_SECONDS)
+                continue
+            if stop.is_set() and self._spool.backlog == 0:
+                return
+
+    def drain(self, timeout_seconds: float, pause: Callable[[float], None]) -> bool:
+        """Wait until the database has all evidence of now; False when it took too long."""
+        deadline = self._clock.boottime_seconds() + timeout_seconds
+        while self._spool.backlog:
+            if self._clock.boottime_seconds() > deadline:
+                return False
+            pause(0.01)
+        return True
+
+    def _write_what_is_there(self) -> None:
+        while True:
+            batch = self._spool.read(BATCH)
+            if not batch:
+                gauge(names.SPOOL_ROWS).set(float(self._spool.backlog))
+                return
+            self._faults.reach("gateway.record.after_spool")
+            self._store_all(batch)
+            self._spool.advance(len(batch))
+            gauge(names.SPOOL_ROWS).set(float(self._spool.backlog))
+
+    def _store_all(self, batch: Sequence[tuple[str, Evidence]]) -> None:
+        for group in _by_order(batch):
+            try:
+                follow_ups = self._store.record(group)
+            except (TransientError, OutcomeUnknownError):
+                raise
+            except Exception:  # noqa: BLE001 - any fault of one record: see below
+                if len(group) > 1:
+                    for one in group:
+                        self._store_all([one])
+                    continue
+                # One record that cannot be stored must not hold back every later fill.
+                _log.exception("a broker callback could not be stored", record=group[0][0])
+                continue
+            for follow_up in follow_ups:
+                self._follow_up(follow_up)
+
+
+def _by_order(
+    batch: Sequence[tuple[str, Evidence]],
+) -> list[list[tuple[str, Evidence]]]:
+    """Group by order, each group in order of arrival; one transaction locks one order."""
+    groups: dict[object, list[tuple[str, Evidence]]] = {}
+    for record_id, evidence in batch:
+        key: object = evidence.order_ref or evidence.perm_id
+        if key is None:
+            key = ("id", evidence.order_id) if evidence.order_id else ("record", record_id)
+        groups.setdefault(key, []).append((record_id, evidence))
+    return list(groups.values())
