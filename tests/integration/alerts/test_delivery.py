@@ -52,7 +52,7 @@ def test_alerts_whose_jobs_were_lost_are_delivered_by_the_loop_alone(desk: Desk)
 
 def test_the_critical_goes_first(desk: Desk) -> None:
     for severity in ("info", "warning", "critical"):
-        desk.alert(severity, title=severity)  # type: ignore[arg-type]  # the three severities
+        desk.alert(severity, title=severity)
     desk.deliver().due()
     assert [post.title for post in desk.sink.posts] == ["critical", "warning", "info"]
 

@@ -106,6 +106,9 @@ class Books:
         with transaction(self.owner) as connection:
             return list(connection.execute(statement))
 
+    def rows_of(self, statement: str) -> list[Any]:
+        return self.rows(text(statement))
+
     def propose(self, order: ProposedOrder) -> UUID:
         intent_id = uuid4()
         with self.writing() as connection:
@@ -178,8 +181,8 @@ class Books:
         )
 
 
-@pytest.fixture
-def books(database: Database) -> Iterator[Books]:
+@contextmanager
+def open_books(database: Database) -> Iterator[Books]:
     """Yield an account with an open gate, 400,000 USD, and a market clock that was just seen."""
     owner = make_engine(database.superuser_url, application_name="test")
     risk = make_engine(database.url_for("theta_risk"), application_name="risk", pool_size=10)
@@ -209,3 +212,9 @@ def books(database: Database) -> Iterator[Books]:
     yield made
     risk.dispose()
     owner.dispose()
+
+
+@pytest.fixture
+def books(database: Database) -> Iterator[Books]:
+    with open_books(database) as made:
+        yield made
