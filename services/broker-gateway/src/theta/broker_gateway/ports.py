@@ -26,7 +26,6 @@ from theta.common.domain.portfolio import Portfolio
 from theta.common.domain.quotes import Quote
 from theta.common.errors import TransientError
 
-
 __all__ = [
     "BrokerExecution",
     "BrokerOrder",
