@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,9 +12,12 @@ from typing import Any
 import pytest
 
 from tests.integration.gateway_adapter.harness import Proxy, Session, Simulator
-from tests.support.eventually import eventually
+from tests.support.eventually import eventually, eventually_async
 from theta.broker_gateway.adapters.ibkr.codes import Level
-from theta.broker_gateway.adapters.ibkr.library import IB, IbContract, Order
+from theta.broker_gateway.adapters.ibkr.library import (
+    Client,
+    Wrapper,
+)
 from theta.broker_gateway.adapters.ibkr.link import Link, RequestFailedError
 from theta.broker_gateway.ports import EvidenceKind, OrderToPlace, SendRefusedError
 from theta.common.domain.instruments import stock
@@ -57,7 +61,7 @@ def _local_status(session: Session, order_id: int) -> str:
     return str(session.do(lambda: wrapper.trades[17, order_id].orderStatus.status))
 
 
-# -- false cancels -----------------------------------------------------------------------------------
+# -- false cancels
 
 
 @pytest.mark.parametrize("code", [105, 321, 329, 10349, 103, 10289, 99_999])
@@ -79,7 +83,7 @@ def test_the_library_by_itself_does_cancel_it(simulator: Simulator, connect: Con
     session = connect().until_ready()
     order_id = _working(simulator, session, "theta-plain")
     wrapper = session.link().ib.wrapper
-    plain = IB().wrapper.__class__
+    plain = Wrapper
     session.do(lambda: plain.error(wrapper, order_id, 10349, "a text", ""))
     assert _local_status(session, order_id) == "Cancelled"
 
@@ -106,7 +110,7 @@ def test_rejection_keeps_the_brokers_reason(simulator: Simulator, connect: Conne
     assert session.notes.levels(201) == [Level.PAGE]
 
 
-# -- start ---------------------------------------------------------------------------------------------
+# -- start
 
 
 @pytest.mark.parametrize(
@@ -137,12 +141,11 @@ def test_error_on_the_executions_request_is_no_empty_answer(connect: Connect, pr
     link = session.link()
 
     async def ask_and_fail() -> object:
-        import asyncio
-
         asking = asyncio.ensure_future(session.port.executions())
-        while not link.ib.wrapper._futures.keys() & link.ib.client.request_ids:
-            await asyncio.sleep(0.005)
-        request_id = next(iter(link.ib.wrapper._futures.keys() & link.ib.client.request_ids))
+        waiting = await eventually_async(
+            lambda: link.ib.wrapper._futures.keys() & link.ib.client.request_ids
+        )
+        request_id = next(iter(waiting))
         link.ib.wrapper.error(request_id, 321, "Error validating request", "")
         return await asking
 
@@ -171,8 +174,6 @@ def test_open_orders_asked_twice_at_once_are_both_complete(
     _working(simulator, session, "theta-both")
 
     async def both() -> list[list[str]]:
-        import asyncio
-
         answers = await asyncio.gather(session.port.open_orders(), session.port.open_orders())
         return [[order.order_ref for order in answer] for answer in answers]
 
@@ -184,11 +185,10 @@ def test_unreadable_message_spoils_the_answer(simulator: Simulator, connect: Con
     link = session.link()
 
     async def ask_and_garble() -> object:
-        import asyncio
-
         asking = asyncio.ensure_future(session.port.completed_orders())
         await asyncio.sleep(0)
-        link.ib.client.decoder.interpret(["101", "no", "order"])
+        interpret: Callable[[list[str]], None] = link.ib.client.decoder.interpret
+        interpret(["101", "no", "order"])
         return await asking
 
     with pytest.raises(UnavailableError, match="could not be read"):
@@ -196,7 +196,7 @@ def test_unreadable_message_spoils_the_answer(simulator: Simulator, connect: Con
     assert session.notes.levels(0) == [Level.PAGE]
 
 
-# -- writing -------------------------------------------------------------------------------------------
+# -- writing
 
 
 class FullTransport:
@@ -247,14 +247,20 @@ def test_order_without_a_free_transport_is_refused_not_lost(
     assert transport is None or transport.written == []
 
 
-def test_the_library_by_itself_drops_an_order_without_transport_silently() -> None:
-    ib = IB()
-    ib.client.connState = ib.client.CONNECTED
-    ib.client._serverVersion = 176
-    order = Order(orderId=5, action="BUY", totalQuantity=1, orderType="LMT", lmtPrice=1)
-    trade = ib.placeOrder(IbContract(symbol="SPY", secType="STK"), order)
-    ib.client.connState = ib.client.DISCONNECTED
-    assert trade.orderStatus.status == "PendingSubmit"
+def test_the_library_by_itself_drops_a_message_without_transport_silently(
+    connect: Connect,
+) -> None:
+    """Shows that the guard above guards something."""
+    session = connect().until_ready()
+    client = session.link().ib.client
+    send_plain: Callable[..., None] = Client.send
+
+    def send() -> int:
+        before = client.conn.numMsgSent
+        _with_transport(session.link(), None, lambda: send_plain(client, 49, 1))
+        return int(client.conn.numMsgSent - before)
+
+    assert session.do(send) == 0
 
 
 def test_exception_after_the_write_began_is_unknown_not_refused(
@@ -281,16 +287,14 @@ def test_library_queue_stays_empty_and_tws_sees_no_pacing_violation(
     session = connect().until_ready()
 
     async def many() -> int:
-        import asyncio
-
-        await asyncio.gather(*(session.port.executions() for _ in range(90)))
+        await asyncio.gather(*(session.port.executions() for _ in range(70)))
         return len(session.link().ib.client._msgQ)
 
     assert session.run(many(), 20) == 0
     assert simulator.truth()["messages"]["pacing_violations"] == 0
 
 
-# -- the link to the broker ----------------------------------------------------------------------------
+# -- the link to the broker
 
 
 def test_1100_stops_orders_and_1102_asks_to_reconcile(
@@ -355,7 +359,7 @@ def test_client_id_in_use_is_asked_again_with_the_same_id_and_pages(
     assert second.state().client_id == 17
 
 
-# -- ids -----------------------------------------------------------------------------------------------
+# -- ids
 
 
 def test_rolled_back_id_is_raised_above_the_highest_seen(
@@ -379,7 +383,7 @@ def test_request_ids_and_order_ids_never_meet(simulator: Simulator, connect: Con
     assert session.link().is_order_id(drawn[0])
 
 
-# -- commissions, clocks, the interpreter ----------------------------------------------------------------
+# -- commissions, clocks, the interpreter
 
 
 def test_unset_gain_is_none_although_the_library_makes_it_zero(

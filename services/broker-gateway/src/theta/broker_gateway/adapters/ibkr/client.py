@@ -39,7 +39,13 @@ _NAMES = {
     78: "option_parameters",
     99: "completed_orders",
 }
-_LANES = {3: Lane.ORDER, 4: Lane.CANCEL, 49: Lane.CONTROL, 71: Lane.CONTROL}
+_LANES = {
+    3: Lane.ORDER,
+    4: Lane.CANCEL,
+    49: Lane.PULSE,
+    **dict.fromkeys((6, 7, 16, 59, 61, 64, 71, 99), Lane.CONTROL),
+}
+"""By message type; all others are market data and definitions."""
 
 
 class StrictDecoder(Decoder):

@@ -90,7 +90,7 @@ _ROWS: tuple[tuple[tuple[int, ...], str, Level, CodeAction], ...] = (
     ((327,), "only client 0 may bind hand-made orders", _I, _A.NONE),
     ((320, 321, 322, 323), "the server failed to read, validate or process a request", _W,
      _A.ORDER_RECONCILE),
-    ((100,), "more messages a second than allowed: our throttle failed", _P, _A.RECONNECT),
+    ((100,), "more messages a second than allowed: our throttle failed", _P, _A.NONE),
     ((101,), "too many market-data lines", _W, _A.NO_DATA),
     ((162, 165, 366, 420), "history refused, empty or paced", _W, _A.REQUEST_FAILED),
     ((200,), "no such contract, or not only one", _W, _A.UNKNOWN_CONTRACT),

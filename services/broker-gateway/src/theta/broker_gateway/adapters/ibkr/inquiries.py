@@ -19,6 +19,9 @@ from theta.broker_gateway.adapters.ibkr.recording import OrderReport
 from theta.broker_gateway.ports import BrokerExecution, BrokerOrder, EvidenceKind
 from theta.common.domain.portfolio import Portfolio, Position
 from theta.common.errors import UnavailableError
+from theta.common.telemetry.logs import get_logger
+
+_log = get_logger(__name__)
 
 
 class Inquiries:
@@ -100,6 +103,8 @@ class Inquiries:
             download = await self._download(account, timeout_seconds)
             if not download.is_consistent():
                 download = await self._download(account, timeout_seconds)
+        if download.unreadable:
+            _log.warning("holdings left out", account=account, why=download.unreadable)
         at = market_at()
         if at is None:
             raise UnavailableError("market time is not known yet")

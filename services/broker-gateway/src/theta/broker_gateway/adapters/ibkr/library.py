@@ -1,47 +1,49 @@
 """The one import of the TWS client library, so that its successor could be put in its place here.
 
 `eventkit`, below the library, asks for an event loop at import: from Python 3.14 on, and in any
-thread but the first, there is none, so one is set before the import and taken away after it.
+thread but the first, there is none. So the first import happens in a thread that has one, which
+leaves the loops of all others as they are.
 """
+
+# ruff: noqa: E402 - the import comes after the loop it needs
 
 from __future__ import annotations
 
 import asyncio
+import importlib
+import threading
 
 
-def _import_needs_loop() -> asyncio.AbstractEventLoop | None:
-    """Set a loop for the time of the import when this thread has none; return it to be closed."""
+def _import_with_a_loop() -> None:
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
     try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(loop)
-        return loop
-    return None
-
-
-_loop = _import_needs_loop()
-try:
-    from ib_insync import (
-        IB,
-        BarData,
-        Client,
-        CommissionReport,
-        ContractDetails,
-        Execution,
-        ExecutionFilter,
-        OptionChain,
-        Order,
-        OrderState,
-    )
-    from ib_insync import Contract as IbContract
-    from ib_insync.decoder import Decoder
-    from ib_insync.util import UNSET_DOUBLE, UNSET_INTEGER
-    from ib_insync.wrapper import RequestError, Wrapper
-finally:
-    if _loop is not None:
-        _loop.close()
+        importlib.import_module("ib_insync")
+    finally:
         asyncio.set_event_loop(None)
+        loop.close()
+
+
+_importer = threading.Thread(target=_import_with_a_loop, name="tws-library-import")
+_importer.start()
+_importer.join()
+
+from ib_insync import (
+    IB,
+    BarData,
+    Client,
+    CommissionReport,
+    ContractDetails,
+    Execution,
+    ExecutionFilter,
+    OptionChain,
+    Order,
+    OrderState,
+)
+from ib_insync import Contract as IbContract
+from ib_insync.decoder import Decoder
+from ib_insync.util import UNSET_DOUBLE, UNSET_INTEGER
+from ib_insync.wrapper import RequestError, Wrapper
 
 __all__ = [
     "IB",

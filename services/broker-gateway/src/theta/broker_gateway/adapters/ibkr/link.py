@@ -164,9 +164,9 @@ class Link(SessionCallbacks):
                         self._owed.pop(key, None)
             await self.may_send(lane, timeout_seconds)
             future = self.ib.wrapper.startReq(key)
-            self._owed[key] = future
             try:
                 send()
+                self._owed[key] = future
                 return await self._answer(asyncio.shield(future), timeout_seconds, key)
             finally:
                 if future.done():

@@ -29,11 +29,13 @@ class Lane(IntEnum):
 
     DATA = 0
     CONTROL = 1
-    ORDER = 2
-    CANCEL = 3
+    PULSE = 2
+    """The heartbeat: starved by our own requests it would look like a dead connection."""
+    ORDER = 3
+    CANCEL = 4
 
 
-_RESERVED = {Lane.DATA: 10, Lane.CONTROL: 8, Lane.ORDER: 5, Lane.CANCEL: 0}
+_RESERVED = {Lane.DATA: 10, Lane.CONTROL: 8, Lane.PULSE: 7, Lane.ORDER: 5, Lane.CANCEL: 0}
 """Messages per second that a lane must leave: for orders, closes and, last, cancels."""
 
 

@@ -20,6 +20,7 @@ from theta.broker_gateway.adapters.ibkr.recording import Recorder
 from theta.broker_gateway.adapters.ibkr.reference_data import ReferenceData
 from theta.broker_gateway.adapters.ibkr.streams import StreamTable
 from theta.broker_gateway.adapters.ibkr.supervisor import (
+    GuardedObserver,
     SessionObserver,
     SessionTimings,
     Supervisor,
@@ -69,7 +70,7 @@ class SessionLife:
         self._client_id = client_id
         self._clock = clock
         self._evidence = evidence
-        self._observer = observer
+        self._observer = GuardedObserver(observer)
         self._timings = timings or SessionTimings()
         self._budget = MessageBudget(clock.boottime_seconds, messages_per_second)
         self._market_time = MarketTimeEstimator()
@@ -94,7 +95,7 @@ class SessionLife:
             port=port,
             make_link=self._make_link,
             next_connection_no=next_connection_no,
-            observer=observer,
+            observer=self._observer,
             clock=clock,
             market_time=self._market_time,
             state=self.state,

@@ -44,6 +44,31 @@ class SessionObserver(Protocol):
         ...
 
 
+class GuardedObserver:
+    """Passes everything on, and survives an observer that raises: the broker must be heard."""
+
+    def __init__(self, observer: SessionObserver) -> None:
+        self._observer = observer
+
+    def on_connected(self, state: SessionState) -> None:
+        self._guard(lambda: self._observer.on_connected(state))
+
+    def on_disconnected(self, reason: str) -> None:
+        self._guard(lambda: self._observer.on_disconnected(reason))
+
+    def on_ready(self) -> None:
+        self._guard(self._observer.on_ready)
+
+    def on_notice(self, code: int, message: str, level: Level) -> None:
+        self._guard(lambda: self._observer.on_notice(code, message, level))
+
+    def _guard(self, tell: Callable[[], None]) -> None:
+        try:
+            tell()
+        except Exception:  # noqa: BLE001 - logged; the callback that told it must go on
+            _log.exception("the session's observer failed")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionTimings:
     """Process seconds. The defaults are for production; tests shorten them."""
@@ -189,7 +214,6 @@ class Supervisor:
 
     async def _fetch(self, link: Link) -> None:
         """Ask for all that a start needs, each by itself; raise when any did not answer."""
-        link.ib.wrapper.account = None
         await link.may_send(Lane.CONTROL, self._timings.request)
         link.ib.client.reqMarketDataType(1)
         ask, seconds = Inquiries(link), self._timings.request
@@ -220,7 +244,7 @@ class Supervisor:
             link.ib.client.reqCurrentTime()
 
         told = await link.ask_alone(
-            "currentTime", send, timeout_seconds=self._timings.silence, lane=Lane.CONTROL
+            "currentTime", send, timeout_seconds=self._timings.silence, lane=Lane.PULSE
         )
         self._market_time.observe(sent, self._clock.boottime_seconds(), round(told.timestamp()))
 
