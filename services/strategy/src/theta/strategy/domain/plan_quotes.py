@@ -18,7 +18,14 @@ from theta.common.domain.instruments import Contract
 from theta.strategy.domain.assess import NoNeed, PutNeed, assess
 from theta.strategy.domain.policy import WheelPolicy
 from theta.strategy.domain.reasons import Code
-from theta.strategy.domain.select_contract import Selection, put_delta, select_contract
+from theta.strategy.domain.select_contract import (
+    Selection,
+    put_delta,
+    quoted_puts,
+    select_contract,
+    terms_of,
+    unknown_puts,
+)
 from theta.strategy.domain.snapshot import Snapshot
 from theta.strategy.domain.volatility import (
     TRADING_DAYS_PER_YEAR,
@@ -34,6 +41,9 @@ VOLATILITY_ASSUMED = 0.20
 VOLATILITY_MIN, VOLATILITY_MAX = 0.05, 2.0
 _PROBES = (1.0, 1.4, 0.6)
 """Multiples of the delta limit that the first round aims at: it, and one on each side."""
+_ROUND_STRIKE = 5
+_BELOW = (1.0, 0.98, 0.95)
+"""Ratios of the aim asked for when no delta within the limit was seen: one of them must be."""
 _NEIGHBOURS = (0, 1, -1, -2, -3)
 """Steps from the highest strike believed within the limit, in the order of their worth."""
 
@@ -65,14 +75,20 @@ def _needs(snapshot: Snapshot, policy: WheelPolicy, now: datetime) -> Iterable[P
 
 
 def _second_round(need: PutNeed, selection: Selection, snapshot: Snapshot) -> list[Contract]:
-    first = need.expiries[0]
+    first, best = need.expiries[0], _strike_of(selection)
+    absent = sum(contract.expiry == first for contract in unknown_puts(need, snapshot))
     points = _delta_points(need, first, snapshot)
-    best = _strike_of(selection)
+    reached = any(delta <= need.policy.delta_max for _, delta in points)
+    sparse = absent > QUOTES_PER_ROUND // 2 or (absent > 0 and not reached)
+    strikes = _round_strikes(need.strikes) if sparse else need.strikes
     if points and (best is not None or _worth_staying(selection)):
-        top = _index_at(need.strikes, _interpolated(points, float(need.policy.delta_max)))
-        near = [
-            need.strikes[top + step] for step in _NEIGHBOURS if 0 <= top + step < len(need.strikes)
-        ]
+        aim = _interpolated(points, float(need.policy.delta_max))
+        if reached:
+            top = _index_at(strikes, aim)
+            near = [strikes[top + step] for step in _NEIGHBOURS if 0 <= top + step < len(strikes)]
+        else:
+            near = [strikes[_index_at(strikes, aim * ratio)] for ratio in _BELOW]
+            near = list(dict.fromkeys(near))
         over = [strike for strike, delta in points if delta > need.policy.delta_max]
         could_win = [
             strike
@@ -82,9 +98,18 @@ def _second_round(need: PutNeed, selection: Selection, snapshot: Snapshot) -> li
         found = _puts(need, first, could_win, snapshot)
         if found or best is not None:
             return found
+    if not points and sparse:
+        return _puts(need, first, _estimated(need, first, strikes), snapshot)
     if len(need.expiries) == 1:
         return []
     return _puts(need, need.expiries[1], _estimated(need, need.expiries[1]), snapshot)
+
+
+def _round_strikes(strikes: Sequence[Decimal]) -> Sequence[Decimal]:
+    """Return the multiples of 5, which exist where finer strikes are left out; all if there are
+    none.
+    """
+    return [strike for strike in strikes if strike % _ROUND_STRIKE == 0] or strikes
 
 
 def _worth_staying(selection: Selection) -> bool:
@@ -105,8 +130,11 @@ def _strike_of(selection: Selection) -> Decimal | None:
     return None if selection.chosen is None else selection.chosen.quote.contract.strike
 
 
-def _estimated(need: PutNeed, expiry: date) -> list[Decimal]:
+def _estimated(
+    need: PutNeed, expiry: date, among: Sequence[Decimal] | None = None
+) -> list[Decimal]:
     """Return up to three strikes of `expiry` around the delta limit, the likeliest first."""
+    strikes = need.strikes if among is None else among
     deviation = daily_stddev(need.closes)
     volatility = VOLATILITY_ASSUMED
     if deviation is not None:
@@ -118,24 +146,24 @@ def _estimated(need: PutNeed, expiry: date) -> list[Decimal]:
     for multiple in _PROBES:
         delta = min(limit * multiple, 0.95)
         strike = put_strike_at(delta, price=float(need.price), volatility=volatility, days=days)
-        index = _index_at(need.strikes, strike)
+        index = _index_at(strikes, strike)
         # On a coarse grid the probes meet: the next free strike below is asked for instead.
-        while index > 0 and need.strikes[index] in picked:
+        while index > 0 and strikes[index] in picked:
             index -= 1
-        if need.strikes[index] not in picked:
-            picked.append(need.strikes[index])
+        if strikes[index] not in picked:
+            picked.append(strikes[index])
     return picked
 
 
 def _delta_points(need: PutNeed, expiry: date, snapshot: Snapshot) -> list[tuple[Decimal, Decimal]]:
     """Return (strike, absolute delta) of the expiry's quoted puts, by ascending strike."""
     points = []
-    for strike in need.strikes:
-        seen = snapshot.options.get(need.chain.put(expiry, strike).economic_key)
-        delta = put_delta(seen.quote) if seen is not None else None
-        if delta is not None:
+    for seen in quoted_puts(need, snapshot):
+        at, strike = terms_of(seen.quote.contract)
+        delta = put_delta(seen.quote)
+        if at == expiry and delta is not None:
             points.append((strike, abs(delta)))
-    return points
+    return sorted(points)
 
 
 def _interpolated(points: Sequence[tuple[Decimal, Decimal]], limit: float) -> float:

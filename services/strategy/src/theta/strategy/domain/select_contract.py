@@ -7,11 +7,12 @@ ties are broken by terms and not by the order in which ticks arrived.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 
 from theta.common.domain.decisions import CandidateSeen, Reason
-from theta.common.domain.instruments import Contract
+from theta.common.domain.instruments import Contract, Right
 from theta.common.domain.quotes import Quote
 from theta.strategy.domain.assess import PutNeed
 from theta.strategy.domain.policy import WheelPolicy
@@ -33,37 +34,65 @@ class Selection:
 def select_contract(need: PutNeed, snapshot: Snapshot, policy: WheelPolicy) -> Selection:
     """Return the survivor with the nearest expiry, then the highest absolute delta within limits.
 
-    Candidates are the quoted or unknown puts of the need's chain, expiries and strikes. Ties go to
-    the higher strike.
+    Candidates are the quoted or unknown puts of the need's expiries and strikes. Ties go to the
+    higher strike.
     """
     seen: list[CandidateSeen] = []
     best: tuple[tuple[int, Decimal, Decimal], SeenQuote] | None = None
-    for expiry in need.expiries:
-        for strike in need.strikes:
-            terms = need.chain.put(expiry, strike)
-            key = terms.economic_key
-            found = snapshot.options.get(key)
-            if found is None:
-                if key in snapshot.unknown:
-                    seen.append(_unknown(terms))
-                continue
-            refused = tuple(_refusals(found, terms, need, policy))
-            seen.append(_candidate(found.quote, refused))
-            if refused:
-                continue
-            assert found.quote.delta is not None
-            # Expiries and strikes are walked upward, so a tie in the rank goes to the later strike.
-            rank = (-(expiry - need.today).days, abs(found.quote.delta), strike)
-            if best is None or rank > best[0]:
-                best = (rank, found)
-    if best is None:
-        return Selection(chosen=None, candidates=tuple(seen))
-    winner = best[1]
+    for found in quoted_puts(need, snapshot):
+        expiry, strike = terms_of(found.quote.contract)
+        refused = tuple(_refusals(found, need, policy))
+        seen.append(_candidate(found.quote, refused))
+        if refused:
+            continue
+        assert found.quote.delta is not None
+        rank = (-(expiry - need.today).days, abs(found.quote.delta), strike)
+        if best is None or rank > best[0]:
+            best = (rank, found)
+    seen.extend(_unknown(contract) for contract in unknown_puts(need, snapshot))
+    seen.sort(key=lambda one: (terms_of(one.contract), one.contract.multiplier))
+    winner = best[1] if best is not None else None
     marked = tuple(
-        _candidate(winner.quote, (), chosen=True) if one.contract is winner.quote.contract else one
+        replace(one, chosen=True)
+        if winner is not None and one.contract is winner.quote.contract
+        else one
         for one in seen
     )
     return Selection(chosen=winner, candidates=marked)
+
+
+def quoted_puts(need: PutNeed, snapshot: Snapshot) -> list[SeenQuote]:
+    """Return the quoted puts on the need's symbol at its expiries and strikes, in no order.
+
+    Also those of other terms (an adjusted contract): they are refused by name, not overlooked.
+    """
+    expiries, strikes = set(need.expiries), set(need.strikes)
+    return [
+        seen
+        for seen in snapshot.options.values()
+        if seen.quote.contract.symbol == need.policy.symbol
+        and seen.quote.contract.right is Right.PUT
+        and seen.quote.contract.expiry in expiries
+        and seen.quote.contract.strike in strikes
+    ]
+
+
+def unknown_puts(need: PutNeed, snapshot: Snapshot) -> list[Contract]:
+    """Return the puts of the need's chain that the broker said it does not have, in no order."""
+    found = []
+    for key in snapshot.unknown:
+        if key[0] == need.policy.symbol and key[3] and key[4]:
+            contract = need.chain.put(date.fromisoformat(key[3]), Decimal(key[4]))
+            if contract.economic_key == key and contract.expiry in need.expiries:
+                found.append(contract)
+    return found
+
+
+def terms_of(contract: Contract) -> tuple[date, Decimal]:
+    """Return expiry and strike of an option."""
+    assert contract.expiry is not None
+    assert contract.strike is not None
+    return contract.expiry, contract.strike
 
 
 def put_delta(quote: Quote) -> Decimal | None:
@@ -80,12 +109,16 @@ def sale_price(quote: Quote) -> Decimal | None:
     return max(middle, quote.model_price)
 
 
-def _refusals(
-    seen: SeenQuote, terms: Contract, need: PutNeed, policy: WheelPolicy
-) -> Iterable[Reason]:
+def _refusals(seen: SeenQuote, need: PutNeed, policy: WheelPolicy) -> Iterable[Reason]:
     quote, put = seen.quote, need.policy
-    if quote.contract.economic_key != terms.economic_key:
-        yield reason(Code.TERMS_DIFFER, "the contract is not the one that was asked for")
+    expiry, strike = terms_of(quote.contract)
+    if quote.contract.economic_key != need.chain.put(expiry, strike).economic_key:
+        yield reason(
+            Code.TERMS_DIFFER,
+            "the contract's multiplier or currency is not the chain's",
+            limit=f"{need.chain.multiplier} {need.chain.currency}",
+            observed=f"{quote.contract.multiplier} {quote.contract.currency}",
+        )
     if not seen.is_live():
         kind = quote.data_type.name.lower()
         yield reason(Code.QUOTE_NOT_LIVE, "the quote is not live", observed=kind)
@@ -110,13 +143,12 @@ def _refusals(
             limit=policy.minimum_credit,
             observed=middle,
         )
-    assert terms.strike is not None
-    if middle is not None and terms.strike > middle + need.price:
+    if middle is not None and strike > middle + need.price:
         yield reason(
             Code.STRIKE_WORTH_EXERCISING,
             "the strike is above the underlying plus the put's price",
             limit=middle + need.price,
-            observed=terms.strike,
+            observed=strike,
         )
     yield from _greek_refusals(quote, put.delta_max)
     least = policy.minimum_open_interest
@@ -150,7 +182,6 @@ def _candidate(quote: Quote, refused: tuple[Reason, ...], *, chosen: bool = Fals
         delta=quote.delta,
         open_interest=quote.open_interest,
         refused=refused,
-        chosen=chosen,
     )
 
 
