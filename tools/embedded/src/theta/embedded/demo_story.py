@@ -45,15 +45,16 @@ class Outcome:
     truth: Truth
     records: Records
     violations: tuple[Violation, ...]
-    adopted_ref: str
-    adopted_state: str
+    in_doubt: frozenset[str]
+    """Refs of the orders whose answer the crash lost."""
+    sold_refs: frozenset[str]
     slack_messages: int
 
     @property
     def adopted(self) -> int:
-        """1 when the order of the crash is one order at the broker and known by its ref."""
-        there = [order for order in self.truth.orders if order.order_ref == self.adopted_ref]
-        return int(len(there) == 1 and self.adopted_state in ("working", "filled"))
+        """How many orders of the crash are known again, each as one order at the broker."""
+        refs = [order.order_ref for order in self.truth.orders]
+        return sum(refs.count(ref) == 1 for ref in self.in_doubt & self.sold_refs)
 
     @property
     def filled(self) -> int:
@@ -68,7 +69,7 @@ class Outcome:
         return (
             self.sold >= self.wanted
             and self.filled >= 1
-            and self.adopted == 1
+            and self.adopted == len(self.in_doubt) >= 1
             and not self.violations
             and bool(self.records.journal)
             and self.slack_messages >= 1
@@ -113,9 +114,9 @@ class Story:
         self._wait(lambda: self._run_state(run_id) == "finished", "the run", RUN_TIMEOUT_SECONDS)
         self._tell_decisions()
         self._begin("waiting for broker-gateway to die between write and acknowledgement")
-        order_ref = self._see_crash()
+        in_doubt = self._see_crash()
         self._begin("starting broker-gateway again")
-        self._recover(order_ref)
+        self._recover(in_doubt)
         self._begin("waiting for a fill")
         self._fill()
         self._begin("letting everything come to rest, then comparing both sides")
@@ -127,7 +128,7 @@ class Story:
             calm_seconds=CALM_SECONDS,
             notice=self._screen.notice,
         )
-        outcome = self._outcome(truth, records, violations, order_ref)
+        outcome = self._outcome(truth, records, violations, in_doubt)
         self._tell(outcome)
         return outcome
 
@@ -191,7 +192,7 @@ class Story:
                 f"{_reasons(row['rationale'])}"
             )
 
-    def _see_crash(self) -> str:
+    def _see_crash(self) -> frozenset[str]:
         processes = self._deployment.processes
         self._wait(lambda: processes.process_id("gateway") is None, "the kill", RUN_TIMEOUT_SECONDS)
         code = processes.exit_code("gateway")
@@ -209,38 +210,38 @@ class Story:
                 f"  in doubt: {contract_text(row['contract'])} {row['order_ref']} is 'submitting' "
                 f"here and {'an order' if row['order_ref'] in there else 'unknown'} at the broker"
             )
-        wanted = [str(row["order_ref"]) for row in in_doubt if row["order_ref"] in there]
-        if not wanted:
+        found = frozenset(str(row["order_ref"]) for row in in_doubt) & there
+        if not found:
             raise UnavailableError("No order was left in doubt by the kill.")
-        return wanted[-1]
+        return found
 
-    def _recover(self, order_ref: str) -> None:
+    def _recover(self, in_doubt: frozenset[str]) -> None:
         self._deployment.launch("gateway")
         self._deployment.wait_ready("gateway")
         self._wait(
-            lambda: self._child_state(order_ref) in ("working", "filled"),
-            f"{order_ref} to be adopted",
-            ADOPTION_TIMEOUT_SECONDS,
+            lambda: in_doubt <= self._sold_refs(), "the orders' adoption", ADOPTION_TIMEOUT_SECONDS
         )
-        self._screen.step(f"  adopted: {order_ref} is {self._child_state(order_ref)}")
+        self._screen.step(f"  adopted: {', '.join(sorted(in_doubt))}")
         self._wait(self._all_sent, "an order for every symbol", ADOPTION_TIMEOUT_SECONDS)
-
-    def _child_state(self, order_ref: str) -> str:
-        rows = query(self._url, "select state from child_order where order_ref = %s", order_ref)
-        return str(rows[0]["state"]) if rows else ""
 
     def _all_sent(self) -> bool:
         return self._sold() >= self._symbols
 
-    def _sold(self) -> frozenset[str]:
-        """Return the symbols whose put is sold or offered for sale at the broker."""
-        return frozenset(
-            str(row["symbol"])
+    def _puts_sold(self) -> list[dict[str, Any]]:
+        """Return the puts sold or offered for sale at the broker."""
+        return [
+            row
             for row in query(self._url, _ORDERS)
             if row["child_state"] in ("working", "filled")
             and row["action"] == "SELL"
             and row["contract"].get("right") == "P"
-        )
+        ]
+
+    def _sold(self) -> frozenset[str]:
+        return frozenset(str(row["symbol"]) for row in self._puts_sold())
+
+    def _sold_refs(self) -> frozenset[str]:
+        return frozenset(str(row["order_ref"]) for row in self._puts_sold())
 
     def _fill(self) -> None:
         deadline = time.monotonic() + FILL_TIMEOUT_SECONDS
@@ -270,7 +271,7 @@ class Story:
         truth: Truth,
         records: Records,
         violations: tuple[Violation, ...],
-        order_ref: str,
+        in_doubt: frozenset[str],
     ) -> Outcome:
         return Outcome(
             wanted=self._symbols,
@@ -278,8 +279,8 @@ class Story:
             truth=truth,
             records=records,
             violations=violations,
-            adopted_ref=order_ref,
-            adopted_state=self._child_state(order_ref),
+            in_doubt=in_doubt,
+            sold_refs=self._sold_refs(),
             slack_messages=len(self._sink.delivered),
         )
 

@@ -9,20 +9,59 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, Protocol
 
 from theta.common.errors import UnavailableError
-from theta.embedded.processes import POLL_SECONDS, last_lines, spawn, stop_child, write_private
+from theta.embedded.processes import POLL_SECONDS, last_lines, spawn, write_private
 
 STOP_GRACE_SECONDS = 5.0
+
+
+class Child(Protocol):
+    """The part of `subprocess.Popen` that a group uses."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Raises `subprocess.TimeoutExpired`."""
+        ...
+
+    def send_signal(self, sig: int, /) -> None:
+        """Raises `ProcessLookupError`, or does nothing, when it has ended."""
+        ...
+
+
+class Starter(Protocol):
+    """Makes a child of a command; it must die with this process."""
+
+    def __call__(
+        self, command: Sequence[str], output: IO[bytes], environment: dict[str, str]
+    ) -> Child: ...
+
+
+def start_program(
+    command: Sequence[str], output: IO[bytes], environment: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start a program afresh; the kernel kills it when this process ends."""
+    return spawn(
+        command,
+        account=None,
+        death_signal=signal.SIGKILL,
+        output=output,
+        environment=environment,
+    )
 
 
 class ProcessGroup:
     """Child processes by name, each with a log `<name>.log` in `folder`; none outlives this one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, starter: Starter = start_program) -> None:
         self.folder = folder
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._starter = starter
+        self._children: dict[str, Child] = {}
         self._started_at: dict[str, float] = {}
 
     def log_of(self, name: str) -> Path:
@@ -46,13 +85,7 @@ class ProcessGroup:
         """Start one process without waiting for it."""
         self._started_at[name] = time.time()
         with self.log_of(name).open("ab") as log:
-            self._children[name] = spawn(
-                command,
-                account=None,
-                death_signal=signal.SIGKILL,
-                output=log,
-                environment=environment,
-            )
+            self._children[name] = self._starter(command, log, environment)
 
     def ended(self) -> list[str]:
         """Return the names of processes that were started and do not run."""
@@ -62,14 +95,14 @@ class ProcessGroup:
         """End the process by SIGKILL, as a power cut would, and wait until it is gone."""
         child = self._children[name]
         with contextlib.suppress(ProcessLookupError):
-            child.kill()
+            child.send_signal(signal.SIGKILL)
         child.wait(timeout=STOP_GRACE_SECONDS)
 
     def kill_all(self) -> None:
         """End every process at once by SIGKILL."""
         for child in self._children.values():
             with contextlib.suppress(ProcessLookupError):
-                child.kill()
+                child.send_signal(signal.SIGKILL)
         for child in self._children.values():
             child.wait(timeout=STOP_GRACE_SECONDS)
         self._children.clear()
@@ -91,7 +124,9 @@ class ProcessGroup:
             grace = max(0.0, deadline - time.monotonic())
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(timeout=grace)
-            stop_child(child, ((signal.SIGKILL, STOP_GRACE_SECONDS),))
+            if child.poll() is None:
+                child.send_signal(signal.SIGKILL)
+                child.wait(timeout=STOP_GRACE_SECONDS)
         self._children.clear()
 
     def wait_until(

@@ -24,7 +24,7 @@ from theta.common.errors import UnavailableError
 from theta.common.postgres.engine import make_engine, transaction
 from theta.common.postgres.tokens import create_token
 from theta.embedded.json_http import Answer, call
-from theta.embedded.process_group import ArmedFaults, ProcessGroup
+from theta.embedded.process_group import ArmedFaults, ProcessGroup, Starter, start_program
 from theta.embedded.processes import LOOPBACK
 from theta.embedded.schema import ROLES
 from theta.embedded.stack import EmbeddedServers, Progress, quiet
@@ -98,12 +98,18 @@ class Deployment:
     """The simulator and the five services, as processes under one folder."""
 
     def __init__(
-        self, folder: Path, servers: Servers, plan: Plan, *, progress: Progress = quiet
+        self,
+        folder: Path,
+        servers: Servers,
+        plan: Plan,
+        *,
+        progress: Progress = quiet,
+        starter: Starter = start_program,
     ) -> None:
         self.folder = folder.absolute()
         self.servers = servers
         self.plan = plan
-        self.processes = ProcessGroup(self.folder)
+        self.processes = ProcessGroup(self.folder, starter)
         self.faults = ArmedFaults(self.folder / "faults.json")
         self.trace_file = self.folder / "trace.jsonl"
         self.token = ""
@@ -189,7 +195,7 @@ class Deployment:
                 "THETA_SPOOL_DIR": str(self.folder / "spool"),
                 "THETA_HALT_FLAG_FILE": str(self.folder / "HALT"),
             }
-        if name in ("strategy", "schedule"):
+        if name in ("strategy", "risk"):
             own["THETA_API_TOKEN"] = self._strategy_token
         if name == "alerts" and self.plan.slack_url is not None:
             own["THETA_SLACK_WEBHOOK_URL"] = self.plan.slack_url

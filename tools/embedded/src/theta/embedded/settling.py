@@ -77,15 +77,20 @@ def settle(
     timeout_seconds: float,
     calm_seconds: float,
     notice: Callable[[str], None] = lambda _text: None,
+    attend: Callable[[], bool] = lambda: True,
 ) -> tuple[Truth, Records, tuple[Violation, ...]]:
     """Wait until all rests and agrees for `calm_seconds`, at most `timeout_seconds`; then judge.
+
+    `attend` is called at each look and answers whether every process is up; `notice` hears what is
+    waited for.
 
     Returns the last judgement: after the time is up it names what does not agree.
     """
     deadline = time.monotonic() + timeout_seconds
     calm_since: float | None = None
     while True:
-        waiting = on_its_way(reader_url)
+        all_up = attend()
+        waiting = on_its_way(reader_url) if all_up else ["a process to be up"]
         truth, records, violations = judge(control_url, reader_url, expected)
         now = time.monotonic()
         if waiting or violations:

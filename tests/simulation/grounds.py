@@ -1,0 +1,70 @@
+"""What all seeds share: one PostgreSQL with a migrated template, one Redis, a forking nursery."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from tests.simulation.nursery import Nursery
+from theta.embedded.postgres import EmbeddedPostgres
+from theta.embedded.redis import EmbeddedRedis
+from theta.embedded.running import Servers
+from theta.embedded.schema import (
+    ROLES,
+    create_database,
+    drop_database,
+    migrate,
+    with_database,
+    with_login,
+)
+
+TEMPLATE = "theta_template"
+PASSWORDS = {role: f"{role}-password" for role in ROLES}
+SETTINGS = {"track_commit_timestamp": "on"}
+"""The oracle counts a halt from its commit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grounds:
+    """Running servers to draw fresh databases from. `folder` holds one folder for each seed."""
+
+    folder: Path
+    postgres: EmbeddedPostgres
+    redis_url: str
+    nursery: Nursery
+
+    @contextmanager
+    def fresh(self, name: str) -> Iterator[Servers]:
+        """Yield an empty Redis and a new database `name`, dropped afterwards."""
+        with redis.Redis.from_url(self.redis_url) as client:
+            client.flushall()
+        create_database(self.postgres.superuser_url, name, template=TEMPLATE)
+        url = with_database(self.postgres.superuser_url, name)
+        try:
+            yield Servers(
+                database_urls={role: with_login(url, role, PASSWORDS[role]) for role in ROLES},
+                redis_url=self.redis_url,
+                reader_url=url,
+            )
+        finally:
+            drop_database(self.postgres.superuser_url, name)
+
+
+@contextmanager
+def grounds(overlay: Path | None = None) -> Iterator[Grounds]:
+    """Yield running servers and a nursery (with `overlay` first on its import path)."""
+    folder = Path(tempfile.mkdtemp(prefix="theta-sim-"))
+    folder.chmod(0o711)  # PostgreSQL's own account must be able to pass
+    with ExitStack() as stack:
+        nursery = Nursery(folder / "nursery.log", overlay)
+        stack.callback(nursery.close)
+        postgres = stack.enter_context(EmbeddedPostgres(folder / "postgres", settings=SETTINGS))
+        redis_server = stack.enter_context(EmbeddedRedis(folder / "redis"))
+        create_database(postgres.superuser_url, TEMPLATE)
+        migrate(with_database(postgres.superuser_url, TEMPLATE), PASSWORDS)
+        yield Grounds(folder=folder, postgres=postgres, redis_url=redis_server.url, nursery=nursery)
