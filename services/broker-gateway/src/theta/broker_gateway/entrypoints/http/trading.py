@@ -51,9 +51,7 @@ def trading_router(parts: ApiParts) -> APIRouter:
     _add_reads(router, parts)
 
     @router.post("/runs", status_code=202)
-    def run(
-        request: RunRequest, actor: Annotated[TokenRecord, operator], key: Key = None
-    ) -> JSONResponse:
+    def run(request: RunRequest, actor: TokenRecord = operator, key: Key = None) -> JSONResponse:
         """Ask for a strategy run; it begins a trace that reaches to the order."""
         account = _account(parts, request.account)
         digest = hashlib.sha256(f"{actor.name}|{account}".encode()).hexdigest()
@@ -72,7 +70,7 @@ def trading_router(parts: ApiParts) -> APIRouter:
         return JSONResponse(answer, status_code=202)
 
     @router.post("/halt")
-    def halt(request: ScopeRequest, actor: Annotated[TokenRecord, operator]) -> dict[str, Any]:
+    def halt(request: ScopeRequest, actor: TokenRecord = operator) -> dict[str, Any]:
         """Halt trading. `committed` is false while the database is away: it holds all the same."""
         _check_scope(request)
         return parts.halting.halt(
@@ -84,7 +82,7 @@ def trading_router(parts: ApiParts) -> APIRouter:
         )
 
     @router.post("/resume")
-    def resume(request: ScopeRequest, actor: Annotated[TokenRecord, operator]) -> dict[str, Any]:
+    def resume(request: ScopeRequest, actor: TokenRecord = operator) -> dict[str, Any]:
         """Lift the scope's states, also `reducing` by contradicted evidence."""
         _check_scope(request)
         states = parts.resuming.resume(
@@ -98,7 +96,7 @@ def trading_router(parts: ApiParts) -> APIRouter:
 
     @router.post("/intents/{intent_id}/cancel", status_code=202)
     def cancel(
-        intent_id: UUID, request: ReasonRequest, actor: Annotated[TokenRecord, operator]
+        intent_id: UUID, request: ReasonRequest, actor: TokenRecord = operator
     ) -> dict[str, Any]:
         """Withdraw an unsent intent, or cancel its orders."""
         found = parts.queries.request_cancel(intent_id, actor=actor.name, reason=request.reason)
