@@ -180,9 +180,8 @@ def test_w10_a_symbol_without_quote_or_chain_stops_no_other(house: House) -> Non
 
 def test_an_unavailable_gateway_fails_the_run_on_its_third_attempt_and_tells(house: House) -> None:
     house.gateway.down = True
-    run_id, ends = house.claim_run(), []
-    for _ in range(3):
-        ends.append(house.run_strategy().run(run_id))
+    run_id = house.claim_run()
+    ends = [house.run_strategy().run(run_id) for _ in range(3)]
     assert ends == [RunEnd.RETRIED, RunEnd.RETRIED, RunEnd.FAILED]
     run = house.rows("select status, error, attempts from strategy_run")[0]
     assert (run.status, run.attempts) == ("failed", 3)
