@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import threading
 from collections.abc import Callable, Iterator
 
@@ -130,3 +132,20 @@ def test_gateway_that_is_not_there_is_asked_for_again(
     eventually(lambda: len(session.notes.levels(502)) >= 2)
     assert set(session.notes.levels(502)) == {Level.WARN}
     assert session.state().connection_no >= 2
+
+
+def test_peer_that_closes_before_accepting_is_asked_again_soon(connect: Connect) -> None:
+    """The library would wait out its connect timeout each time."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def close_each() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    listener.accept()[0].close()
+
+        threading.Thread(target=close_each, daemon=True).start()
+        session = connect(port=int(listener.getsockname()[1]))
+        eventually(lambda: session.state().connection_no >= 4, 3)
+        session.stop()
+        listener.shutdown(socket.SHUT_RDWR)
+    assert session.notes.ready == 0

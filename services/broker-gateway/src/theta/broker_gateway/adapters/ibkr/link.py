@@ -17,7 +17,7 @@ from theta.broker_gateway.adapters.ibkr.pacing import Lane, MessageBudget, wait_
 from theta.broker_gateway.adapters.ibkr.recording import Recorder, SessionCallbacks
 from theta.common.errors import UnavailableError
 
-CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 15.0
 
 
@@ -70,6 +70,8 @@ class Link(SessionCallbacks):
         self._owed: dict[str, asyncio.Future[Any]] = {}
         self.ib = SessionIb(recorder, self, budget, self._note_unreadable)
         self.ib.wrapper.clientId = client_id
+        # The library waits out its timeout when the peer closes before it accepted us.
+        self.ib.client.conn.disconnected += self._on_transport_end
 
     @property
     def is_up(self) -> bool:
@@ -217,6 +219,11 @@ class Link(SessionCallbacks):
             message = f"a message could not be read while TWS answered {what}"
             raise UnavailableError(message)
         return answer
+
+    def _on_transport_end(self, why: str) -> None:
+        if not self._up and not self._refused.done():
+            text = f"TWS closed the connection before it accepted us {why}".rstrip()
+            self._refused.set_result(ConnectRefusedError(0, text))
 
     def _note_unreadable(self, what: str) -> None:
         self.unreadable += 1
