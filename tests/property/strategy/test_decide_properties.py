@@ -104,7 +104,8 @@ def test_a_refused_candidate_never_changes_the_choice(
     before = only(abc_market(*options), policy).order
     after = only(abc_market(*options, other), policy)
     refused = next(one.refused for one in after.candidates if one.contract == other.contract)
-    better = before is None or abs(other.delta or 0) >= abs(Decimal(before.quote["delta"]))
+    delta = other.delta or Decimal(0)
+    better = before is None or abs(delta) >= abs(Decimal(before.quote["delta"]))
     if refused or not better:
         assert after.order == before
 

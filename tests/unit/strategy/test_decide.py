@@ -322,7 +322,7 @@ def test_the_nearest_expiry_wins_then_the_highest_delta() -> None:
     )
     order = only(abc_market(*options, chain=chain)).order
     assert order is not None
-    assert (order.contract.expiry, order.contract.strike) == (EXPIRY, 91)
+    assert (order.contract.expiry, order.contract.strike) == (EXPIRY, Decimal(91))
 
 
 def test_a_tie_goes_to_the_higher_strike_in_any_order_of_arrival() -> None:
