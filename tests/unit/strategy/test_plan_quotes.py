@@ -152,3 +152,11 @@ def test_w1_a_market_without_greeks_writes_nothing() -> None:
     policy = example_policy()
     snapshot, _ = two_rounds(shipped_market(), policy, alter=_no_greeks)
     assert [one.order for one in decide(snapshot, policy, NOW)] == [None] * 3
+
+
+def test_when_every_strike_near_was_refused_for_open_interest_the_next_expiry_is_tried() -> None:
+    chain = abc_chain(expirations=(EXPIRY, LATER), strikes=(Decimal(90), Decimal(91)))
+    thin = [put_quote(one, open_interest=1, delta=Decimal("-0.2")) for one in ("90", "91")]
+    elsewhere = frozenset({put("90", date(2027, 1, 15)).economic_key})
+    market = replace(abc_market(*thin, chain=chain), unknown=elsewhere)
+    assert {one.expiry for one in plan_more_quotes(market, one_symbol(), NOW)} == {LATER}
