@@ -4,9 +4,9 @@
 thread but the first, there is none. So the first import happens in a thread that has one, which
 leaves the loops of all others as they are.
 
-`eventkit` also imports numpy (15 MB, and it sets environment variables) for two array operators that
-nothing here uses; an empty stand-in takes its place during the import. No long-lived process loads
-numpy: the architecture tests check it.
+`eventkit` also imports numpy (15 MB, and it sets environment variables) for two array operators
+that nothing here uses; an empty stand-in takes its place during the import. No long-lived process
+loads numpy: the architecture tests check it.
 """
 
 # ruff: noqa: E402 - the import comes after the loop it needs
