@@ -53,6 +53,8 @@ alert = Table(
     one_of("severity", ["info", "warning", "critical"]),
 )
 
+Index("ix_alert_raised_at", alert.c.raised_at)
+
 alert_delivery = Table(
     "alert_delivery",
     metadata,
@@ -68,6 +70,12 @@ alert_delivery = Table(
     at("delivered_at", nullable=True),
     UniqueConstraint("alert_id", "channel"),
     one_of("state", ["pending", "sending", "delivered", "dead"]),
+)
+
+Index(
+    "ix_alert_delivery_due",
+    alert_delivery.c.next_attempt_at,
+    postgresql_where=text("state in ('pending', 'sending')"),
 )
 
 heartbeat = Table(

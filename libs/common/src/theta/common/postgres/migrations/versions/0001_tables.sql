@@ -19,6 +19,8 @@ CREATE TABLE alert (
   CONSTRAINT uq_alert_source_key UNIQUE (source_key)
 );
 
+CREATE INDEX ix_alert_raised_at ON alert (raised_at);
+
 CREATE TABLE broker_account (
   account TEXT NOT NULL,
   session TEXT NOT NULL,
@@ -274,6 +276,8 @@ CREATE TABLE alert_delivery (
   CONSTRAINT ck_alert_delivery_state CHECK (state in ('dead', 'delivered', 'pending', 'sending')),
   CONSTRAINT fk_alert_delivery_alert_id_alert FOREIGN KEY(alert_id) REFERENCES alert (id)
 );
+
+CREATE INDEX ix_alert_delivery_due ON alert_delivery (next_attempt_at) WHERE state in ('pending', 'sending');
 
 CREATE TABLE decision (
   id UUID NOT NULL,
