@@ -36,6 +36,8 @@ BIRTH_TIMEOUT_SECONDS = 30.0
 def serve() -> None:
     """Fork a child for each line of standard input until it closes."""
     _die_with_parent()
+    # OpenTelemetry's hook in a forked child uses a thread pool, whose own hook must run before it.
+    import_module("concurrent.futures.thread")
     for name in PRELOADED:
         import_module(name)
     # Children are reaped by the kernel; the campaign watches them by descriptors.
