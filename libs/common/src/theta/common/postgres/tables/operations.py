@@ -108,6 +108,8 @@ Index(
     postgresql_where=text("enqueued_at is null and voided_at is null"),
 )
 
+Index("ix_outbox_subject", outbox.c.job_name, outbox.c.subject_id)
+
 operator_token = Table(
     "operator_token",
     metadata,

@@ -151,6 +151,8 @@ CREATE TABLE outbox (
 
 CREATE INDEX ix_outbox_open ON outbox (id) WHERE enqueued_at is null and voided_at is null;
 
+CREATE INDEX ix_outbox_subject ON outbox (job_name, subject_id);
+
 CREATE TABLE portfolio_snapshot (
   id UUID NOT NULL,
   account TEXT NOT NULL,
