@@ -76,7 +76,8 @@ class PostgresOrders:
         send_by = func.make_interval(0, 0, 0, 0, 0, 0, broker_command.c.send_within_ms / 1000.0)
         now = func.clock_timestamp()
         late = or_(
-            func.coalesce(broker_command.c.sent_at, broker_command.c.claimed_at) < now - age,
+            # One clock only, the database's: a write follows its claim within `send_by`.
+            broker_command.c.claimed_at < now - age,
             # An earlier process claimed it: whether it wrote is not known, but it can no more.
             (broker_command.c.epoch != epoch) & (broker_command.c.claimed_at < now - send_by),
         )

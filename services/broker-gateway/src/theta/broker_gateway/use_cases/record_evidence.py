@@ -87,7 +87,7 @@ class RecordEvidence:
         while True:
             self._spool.wait(0.2)
             try:
-                self._write_what_is_there()
+                self.write_pending()
                 delay = RETRY_FIRST_SECONDS
             except (TransientError, OutcomeUnknownError) as error:
                 _log.warning("evidence waits in the spool", error=str(error))
@@ -107,7 +107,8 @@ class RecordEvidence:
             pause(0.01)
         return True
 
-    def _write_what_is_there(self) -> None:
+    def write_pending(self) -> None:
+        """Store everything spooled by now. The writer thread's own; tests call it in its place."""
         while True:
             batch = self._spool.read(BATCH)
             if not batch:
