@@ -130,6 +130,7 @@ class _Seed:
             calm_seconds=CALM_SECONDS,
             notice=self._notice,
             attend=self._mend,
+            refresh=self._deployment.refresh_account,
         )
         result.points = self._deployment.faults.fired()
         result.faults = self._struck + len(result.points)

@@ -133,7 +133,12 @@ RECORDS = Records(
     ),
     runs=(RunRecord(id="run-1", status="finished", decided_symbols=frozenset({"SPY", "QQQ"})),),
     alerts=(
-        AlertRecord(id="a", severity="critical", title="Halted: R&D", delivery_state="delivered"),
+        AlertRecord(
+            id="a",
+            severity="critical",
+            title="Halted: R&D of DU1234567",
+            delivery_state="delivered",
+        ),
     ),
     journal=CHAIN,
     journal_heads={ACCOUNT: (3, CHAIN[-1].hash)},
@@ -142,7 +147,7 @@ EXPECTED = Expectation(
     installation="theta",
     opening=OPENING,
     symbols=frozenset({"SPY", "QQQ"}),
-    sink_bodies=(json.dumps({"text": "Halted: R&amp;D"}),),
+    sink_bodies=(json.dumps({"text": "Halted: R&amp;D of DU…67"}),),
 )
 
 
@@ -249,6 +254,11 @@ PLANTED: dict[str, Callable[[], set[str]]] = {
     ),
     "alert_ended": lambda: seen(
         records=replace(RECORDS, alerts=(replace(RECORDS.alerts[0], delivery_state="pending"),))
+    ),
+    "alert_told (another)": lambda: seen(
+        expected=replace(
+            EXPECTED, sink_bodies=(json.dumps({"text": "Halted: R&amp;E of DU1234567"}),)
+        )
     ),
     "alert_told": lambda: seen(expected=replace(EXPECTED, sink_bodies=())),
     "journal (changed)": lambda: seen(records=broken_row(body=FORGED)),

@@ -127,6 +127,7 @@ class Story:
             timeout_seconds=SETTLE_TIMEOUT_SECONDS,
             calm_seconds=CALM_SECONDS,
             notice=self._screen.notice,
+            refresh=self._deployment.refresh_account,
         )
         outcome = self._outcome(truth, records, violations, in_doubt)
         self._tell(outcome)

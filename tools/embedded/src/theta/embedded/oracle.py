@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ SETTLED_STATES = FINAL_STATES | {"working", "held"}
 """States in which an intent may rest: final, at the broker, or waiting for a named person."""
 TITLE_LENGTH = 80
 """Characters of a title by which its message is recognised."""
+ACCOUNT_NUMBER = re.compile(r"\b[A-Z]{1,3}\d{5,10}\b")
 _CENT = Decimal("0.01")
 
 
@@ -92,13 +94,13 @@ def no_order_without_intent(case: Case) -> Iterator[Violation]:
 
 
 def cancel_has_command(case: Case) -> Iterator[Violation]:
-    """A cancel that reached the broker was claimed before."""
+    """A cancel that reached the broker was claimed before, or spooled by a halt."""
     children = case.child_by_ref()
     claims: dict[str, float] = {}
     for command in case.records.commands:
         if command.kind == "cancel":
-            earlier = claims.get(command.child_id, command.committed_at)
-            claims[command.child_id] = min(earlier, command.committed_at)
+            at = 0.0 if command.spooled else command.committed_at
+            claims[command.child_id] = min(claims.get(command.child_id, at), at)
     for order in case.ours():
         child = children.get(order.order_ref)
         if child is None or order.cancelled_at is None:
@@ -347,11 +349,14 @@ def critical_alerts_told(case: Case) -> Iterator[Violation]:
 
 
 def _mentions(body: str, title: str) -> bool:
-    # Slack wants &, < and > escaped and cuts long headers; JSON may escape what is not ASCII.
+    # Slack wants &, < and > escaped and cuts long headers; JSON may escape what is not ASCII; a
+    # message masks account numbers.
     title = title[:TITLE_LENGTH]
     escaped = title.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     forms = {title, escaped, json.dumps(title)[1:-1], json.dumps(escaped)[1:-1]}
-    return any(form in body for form in forms)
+    masked = (ACCOUNT_NUMBER.sub("\0", form) for form in forms)
+    patterns = (r"\S+".join(map(re.escape, form.split("\0"))) for form in masked)
+    return any(re.search(pattern, body) for pattern in patterns)
 
 
 def journal_chain(case: Case) -> Iterator[Violation]:

@@ -100,7 +100,11 @@ _CHILDREN = """
     select id::text, intent_id::text, order_ref, state, quantity, filled_quantity, limit_price
     from child_order
 """
-_COMMANDS = "select child_id::text, kind, claimed_at from broker_command"
+_COMMANDS = """
+    select child_id::text, kind, claimed_at,
+      kind = 'cancel' and sent_at is null and outcome in ('sent', 'acknowledged') as spooled
+    from broker_command
+"""
 _EXECUTIONS = """
     select exec_id, child_id::text, side, quantity, price, commission, contract, is_foreign,
       inferred
@@ -252,7 +256,9 @@ def _command(row: Row, claims: Mapping[str, float]) -> CommandRecord:
     claimed_at = row["claimed_at"].timestamp()
     if row["kind"] == "place":
         claimed_at = claims.get(row["child_id"], claimed_at)
-    return CommandRecord(child_id=row["child_id"], kind=row["kind"], committed_at=claimed_at)
+    return CommandRecord(
+        child_id=row["child_id"], kind=row["kind"], committed_at=claimed_at, spooled=row["spooled"]
+    )
 
 
 def _execution(row: Row) -> ExecutionRecord:

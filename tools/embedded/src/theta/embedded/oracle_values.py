@@ -92,11 +92,14 @@ class ChildRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandRecord:
-    """A row of `broker_command`. `committed_at` is when the claim became durable."""
+    """A row of `broker_command`. `committed_at` is when the claim became durable. `spooled`: a
+    cancel that a halt sent from its fsynced spool, stored afterwards (order-protocol §4).
+    """
 
     child_id: str
     kind: str
     committed_at: float
+    spooled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

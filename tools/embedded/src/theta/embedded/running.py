@@ -20,6 +20,7 @@ from typing import Any, Self
 import psycopg
 
 from theta.common.adapters import RandomIds
+from theta.common.config.thetagang import load_config
 from theta.common.errors import UnavailableError
 from theta.common.postgres.engine import make_engine, transaction
 from theta.common.postgres.tokens import create_token
@@ -226,6 +227,16 @@ class Deployment:
         if answer.status != 200:
             raise UnavailableError(f"The simulator refused {path} {body}: {answer.body}")
         return answer.body
+
+    def refresh_account(self) -> bool:
+        """Ask broker-gateway for a fresh account download; return whether it was made.
+
+        A reservation ends with the first download that was asked for after its order's end.
+        """
+        account = load_config(self.plan.config).runtime.account.number
+        with contextlib.suppress(UnavailableError):
+            return self.api("POST", f"/v1/portfolio/refresh?account={account}", {}).status == 200
+        return False
 
     def stop(self) -> None:
         """End every process: asked first, killed after a grace. A second call does nothing."""

@@ -78,11 +78,12 @@ def settle(
     calm_seconds: float,
     notice: Callable[[str], None] = lambda _text: None,
     attend: Callable[[], bool] = lambda: True,
+    refresh: Callable[[], object] = lambda: None,
 ) -> tuple[Truth, Records, tuple[Violation, ...]]:
     """Wait until all rests and agrees for `calm_seconds`, at most `timeout_seconds`; then judge.
 
     `attend` is called at each look and answers whether every process is up; `notice` hears what is
-    waited for.
+    waited for; `refresh` asks for an account download, which ends the reservations of final orders.
 
     Returns the last judgement: after the time is up it names what does not agree.
     """
@@ -95,6 +96,8 @@ def settle(
         now = time.monotonic()
         if waiting or violations:
             calm_since = None
+            if all_up and any(item.rule == "reservation_released" for item in violations):
+                refresh()
             first = waiting[0] if waiting else str(violations[0])
             notice(f"not settled yet: {first}")
         elif calm_since is None:
