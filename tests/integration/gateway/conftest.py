@@ -14,6 +14,7 @@ import pytest
 import redis
 from sqlalchemy import Engine
 
+from tests.integration.gateway.rig_fixtures import rig, rig_engine
 from tests.integration.gateway_adapter.harness import Simulator
 from tests.support.eventually import eventually
 from tests.support.servers import Database
@@ -23,6 +24,8 @@ from theta.common.postgres.engine import make_engine, transaction
 from theta.common.postgres.tokens import create_token
 from theta.common.redis.connection import connect
 from theta.common.redis.queues import enqueue
+
+__all__ = ["rig", "rig_engine"]
 
 
 def free_port() -> int:

@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import Engine
-
 from theta.broker_gateway.adapters.flag_file import HaltFlagFile
 from theta.broker_gateway.adapters.ibkr.session import IbkrSession
 from theta.broker_gateway.adapters.ibkr.session_loop import SessionLoop
@@ -81,7 +79,7 @@ class Gateway:
         self._stop = threading.Event()
         self._writer_stop = threading.Event()
         self._folder = SpoolFolder(settings.spool_dir)
-        self._engine: Engine = make_engine(
+        self._engine = make_engine(
             settings.database_url.get_secret_value(),
             application_name=f"theta-broker-gateway-{settings.session}",
             pool_size=8,
@@ -276,7 +274,7 @@ class Gateway:
             evidence=self._evidence.sink,
             observer=GatewayObserver(
                 session=settings.session,
-                people=self._people,
+                tell=self._people.note,
                 ask=self._ask,
                 on_accounts=self._on_accounts,
                 clock=self._clock,

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal, Protocol
 
 from theta.broker_gateway.adapters.ibkr.codes import Level
 from theta.broker_gateway.ports import SessionState
-from theta.broker_gateway.use_cases.tell_people import Notice, Severity, TellPeople
 from theta.common.ports import ProcessClock
 from theta.common.telemetry import names
 from theta.common.telemetry.logs import get_logger
 from theta.common.telemetry.metrics import counter, gauge
+
+Severity = Literal["info", "warning", "critical"]
+
+
+class Tell(Protocol):
+    """Keeps something to tell people until it is written. Never blocks."""
+
+    def __call__(
+        self, *, severity: Severity, kind: str, title: str, message: str, source_key: str
+    ) -> None: ...
+
 
 _SEVERITY: dict[Level, Severity] = {Level.PAGE: "critical", Level.WARN: "warning"}
 _STATES = ("connected", "disconnected")
@@ -24,13 +35,13 @@ class GatewayObserver:
         self,
         *,
         session: str,
-        people: TellPeople,
+        tell: Tell,
         ask: Callable[[str], None],
         on_accounts: Callable[[SessionState], None],
         clock: ProcessClock,
     ) -> None:
         self._session = session
-        self._people = people
+        self._tell = tell
         self._ask = ask
         self._on_accounts = on_accounts
         self._clock = clock
@@ -45,14 +56,12 @@ class GatewayObserver:
 
     def on_disconnected(self, reason: str) -> None:
         self._show("disconnected")
-        self._people.note(
-            Notice(
-                severity="warning",
-                kind="connection.lost",
-                title=f"Session {self._session} lost its connection to TWS",
-                message=f"{reason}. Nothing is sent until it is back and reconciled.",
-                source_key=f"connection.lost:{self._session}:{self._connection_no}",
-            )
+        self._tell(
+            severity="warning",
+            kind="connection.lost",
+            title=f"Session {self._session} lost its connection to TWS",
+            message=f"{reason}. Nothing is sent until it is back and reconciled.",
+            source_key=f"connection.lost:{self._session}:{self._connection_no}",
         )
 
     def on_ready(self) -> None:
@@ -65,14 +74,12 @@ class GatewayObserver:
             return
         kind = "connection.refused" if code == 502 else f"broker.{code}"
         day = self._clock.wall_at().strftime("%Y-%m-%d")
-        self._people.note(
-            Notice(
-                severity=severity,
-                kind=kind,
-                title=f"Session {self._session}: {message}"[:200],
-                message=message,
-                source_key=f"{kind}:{self._session}:{self._connection_no}:{day}:{message}"[:300],
-            )
+        self._tell(
+            severity=severity,
+            kind=kind,
+            title=f"Session {self._session}: {message}"[:200],
+            message=message,
+            source_key=f"{kind}:{self._session}:{self._connection_no}:{day}:{message}"[:300],
         )
 
     def _show(self, state: str) -> None:

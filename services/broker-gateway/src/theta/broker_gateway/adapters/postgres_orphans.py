@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Connection, insert
 
@@ -79,6 +80,22 @@ def adopt(
             claimed_market_at=market_at,
         )
     )
+    _tell(connection, intent_id, contract, side, quantity, order_ref, account, session)
+    child = one_child(connection, child_id)
+    assert child is not None
+    return child
+
+
+def _tell(
+    connection: Connection,
+    intent_id: UUID,
+    contract: Contract,
+    side: Action,
+    quantity: int,
+    order_ref: str,
+    account: str,
+    session: str,
+) -> None:
     raise_alert(
         connection,
         account=account,
@@ -98,9 +115,6 @@ def adopt(
         subject=str(intent_id),
         body={"order_ref": order_ref, "symbol": contract.symbol, "quantity": quantity},
     )
-    child = one_child(connection, child_id)
-    assert child is not None
-    return child
 
 
 def _side(payload: Mapping[str, Any]) -> Action | None:

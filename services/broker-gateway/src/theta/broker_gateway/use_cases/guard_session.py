@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection
 
-from theta.common.domain.orders import TradingState
-
 
 class SessionGuard:
     """Closed until proven open. Every method is quick and may be called from any thread."""
@@ -18,7 +16,6 @@ class SessionGuard:
         self._act_after = 0.0
         self._reconciled_connection = 0
         self._closed: dict[str, frozenset[str] | None] = {"starting": None}
-        self._states: dict[str, TradingState] = {}
 
     # -- lease ---------------------------------------------------------------------------------
 
@@ -84,12 +81,3 @@ class SessionGuard:
     def reconciled_connection(self) -> int:
         with self._lock:
             return self._reconciled_connection
-
-    def set_states(self, states: dict[str, TradingState]) -> None:
-        with self._lock:
-            self._states = dict(states)
-
-    @property
-    def states(self) -> dict[str, TradingState]:
-        with self._lock:
-            return dict(self._states)

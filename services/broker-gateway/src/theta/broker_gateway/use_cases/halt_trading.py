@@ -91,7 +91,7 @@ class HaltTrading:
             written = self._write_cancels(orders)
             committed = self._commit(record)
             if committed:
-                self._finish(halt_id)
+                self.replay()  # the database says halted by now: the extra bolt may go
         histogram(names.HALT_SECONDS).record(self._clock.boottime_seconds() - began)
         _log.warning("trading halted", scope=scope, committed=committed, cancels=written)
         return {"id": halt_id, "committed": committed, "cancels": written}
@@ -213,14 +213,6 @@ class HaltTrading:
         except (TransientError, OutcomeUnknownError):
             return False
         return True
-
-    def _finish(self, halt_id: str) -> None:
-        """The database says `halted` by now, so the spool and the extra bolt may go."""
-        try:
-            self._guard.set_states(self._gate.states())
-        except TransientError:
-            return
-        self.replay()
 
 
 def refuse_resume(guard: SessionGuard) -> None:

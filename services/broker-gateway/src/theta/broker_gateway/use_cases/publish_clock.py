@@ -70,7 +70,6 @@ class PublishClock:
         self._watch_flag()
         try:
             self._publish()
-            self._guard.set_states(self._gate.states())
             if now >= self._next_beat:
                 self._next_beat = now + BEAT_EVERY_SECONDS
                 self._session.beat(self._instance, {"closed_by": self._guard.reasons()})
@@ -90,7 +89,7 @@ class PublishClock:
             market_rate=Decimal(str(round(self._market_rate(), 4))),
             is_paper=all(map(is_paper_account, state.accounts)) if state.accounts else None,
         )
-        halted = any(s is TradingState.HALTED for s in self._guard.states.values())
+        halted = any(s is TradingState.HALTED for s in self._gate.states().values())
         gauge(names.HALTED).set(float(halted))
 
     def _is_ready(self, state: SessionState) -> bool:

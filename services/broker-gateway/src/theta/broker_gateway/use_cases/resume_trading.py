@@ -54,5 +54,4 @@ class ResumeTrading:
                 reason=reason,
                 actor=actor,
             )
-        self._guard.set_states(self._gate.states())
         return result

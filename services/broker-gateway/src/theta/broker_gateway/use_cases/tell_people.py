@@ -34,8 +34,13 @@ class TellPeople:
         self._waiting: deque[Notice] = deque(maxlen=WAITING_MAX)
         self._last_key = ""
 
-    def note(self, notice: Notice) -> None:
+    def note(
+        self, *, severity: Severity, kind: str, title: str, message: str, source_key: str
+    ) -> None:
         """Keep it until it is written; the same event in a row is kept once."""
+        notice = Notice(
+            severity=severity, kind=kind, title=title, message=message, source_key=source_key
+        )
         with self._lock:
             if notice.source_key != self._last_key:
                 self._last_key = notice.source_key

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
@@ -87,6 +86,11 @@ def market_router(parts: ApiParts) -> APIRouter:
             rate=found.rate,
         )
 
+    _add_portfolio(router, parts)
+    return router
+
+
+def _add_portfolio(router: APIRouter, parts: ApiParts) -> None:
     @router.get("/portfolio")
     def portfolio(account: str) -> PortfolioMessage:
         """The newest stored snapshot."""
@@ -101,9 +105,7 @@ def market_router(parts: ApiParts) -> APIRouter:
         """A fresh account download, stored."""
         _served(parts, account)
         snapshot_id, found = parts.snapshots.take(account)
-        return PortfolioMessage.from_domain(found, _text(snapshot_id))
-
-    return router
+        return PortfolioMessage.from_domain(found, str(snapshot_id))
 
 
 def _served(parts: ApiParts, account: str) -> None:
@@ -112,7 +114,3 @@ def _served(parts: ApiParts, account: str) -> None:
         raise ProblemError(
             404, "unknown_account", f"This session does not serve account {account!r}."
         )
-
-
-def _text(snapshot_id: UUID) -> str:
-    return str(snapshot_id)
