@@ -111,8 +111,10 @@ def draw(seed: int) -> SeedPlan:
     if first in HALT_POINTS or rng.random() < 0.2:
         halted = _moment(rng) + (2.0 if first.startswith("gateway.cancel") else 0.5)
         acts.append(Act(halted, "halt"))
-        if rng.random() < 0.5:
+        after = rng.random()
+        if after < 0.4:
             acts.append(Act(halted + 1.5, "resume"))
+        if after < 0.8:
             acts.append(Act(halted + 1.7, "run"))
     return SeedPlan(
         seed=seed,

@@ -229,6 +229,9 @@ PLANTED: dict[str, Callable[[], set[str]]] = {
     ),
     "states_agree (rejected)": lambda: seen(with_order("w", status="Inactive")),
     "states_agree (absent)": lambda: seen(replace(TRUTH, orders=TRUTH.orders[1:])),
+    "absence_is_true": lambda: seen(
+        records=replace(RECORDS, judged_absent=frozenset({"theta-" + "w" * 20}))
+    ),
     "finished": lambda: seen(records=with_intent("w", state="submitting")),
     "positions": lambda: seen(replace(TRUTH, positions={700: D(-1)})),
     "positions (foreign)": lambda: seen(replace(TRUTH, positions={700: D(-2), 5: D(1)})),

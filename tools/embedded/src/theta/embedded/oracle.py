@@ -244,6 +244,17 @@ def states_agree(case: Case) -> Iterator[Violation]:
             )
 
 
+def absence_is_true(case: Case) -> Iterator[Violation]:
+    """What was judged absent never was at the broker."""
+    for order in case.ours():
+        if order.order_ref in case.records.judged_absent:
+            yield Violation(
+                rule="absence_is_true",
+                subject=order.order_ref,
+                text=f"it was judged absent, and the broker has it as {order.status}",
+            )
+
+
 def nothing_left_over(case: Case) -> Iterator[Violation]:
     """Every intent is final, at work at the broker, or with a person."""
     for intent in case.records.intents:
@@ -404,6 +415,7 @@ RULES: tuple[Rule, ...] = (
     executions_equal,
     fills_add_up,
     states_agree,
+    absence_is_true,
     nothing_left_over,
     positions_and_cash,
     halt_wins,

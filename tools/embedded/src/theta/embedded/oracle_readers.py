@@ -177,6 +177,11 @@ def _read(connection: psycopg.Connection[Row]) -> Records:
             )
             for row in rows(_ALERTS)
         ),
+        judged_absent=frozenset(
+            str(json.loads(row["body"])["body"]["order_ref"])
+            for row in journal
+            if row["kind"] == "child.absent"
+        ),
         journal=tuple(
             JournalEntry(
                 account=row["account"],

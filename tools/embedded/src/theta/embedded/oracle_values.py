@@ -175,6 +175,8 @@ class Records:
     gate_changes: tuple[GateChange, ...] = ()
     runs: tuple[RunRecord, ...] = ()
     alerts: tuple[AlertRecord, ...] = ()
+    judged_absent: frozenset[str] = frozenset()
+    """Every order_ref that was ever judged absent, also if it was reopened later."""
     journal: tuple[JournalEntry, ...] = ()
     journal_heads: Mapping[str, tuple[int, str]] = field(default_factory=dict)
 
