@@ -78,8 +78,8 @@ def status(as_json: AsJson = False) -> None:  # noqa: FBT002  # typer's flag
         return
     console = Console()
     lists = {name: value for name, value in found.items() if isinstance(value, list)}
-    maps = {name: value for name, value in found.items() if isinstance(value, dict)}
-    scalars = {n: v for n, v in found.items() if n not in lists and n not in maps}
+    maps = {name: value for name, value in found.items() if isinstance(value, dict) and value}
+    scalars = {n: v for n, v in found.items() if not isinstance(v, list | dict)}
     console.print(tables_text.facts("status", scalars))
     for name, mapping in maps.items():
         console.print(tables_text.facts(name, mapping))
