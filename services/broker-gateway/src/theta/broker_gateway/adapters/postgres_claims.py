@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, Row, exists, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, case, exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from theta.broker_gateway.adapters.postgres_rows import one_child
@@ -32,7 +32,7 @@ from theta.common.domain.orders import (
     gate_allows,
 )
 from theta.common.ports import FaultPoints
-from theta.common.postgres import gate, lease
+from theta.common.postgres import gate, journal, lease
 from theta.common.postgres.engine import transaction
 from theta.common.postgres.orders import children_of, get_intent, move_child, move_intent
 from theta.common.postgres.snapshots import newest_portfolio
@@ -110,16 +110,16 @@ class PostgresClaims:
             return _claimed(intent, child.id, child.order_ref, child.quantity, request)
 
     def mark_sent(self, command_id: UUID, *, sent_at: datetime) -> None:
+        claimed = broker_command.c.outcome == "claimed"
         with transaction(self._engine) as connection:
             connection.execute(
                 update(broker_command)
-                .where(broker_command.c.id == command_id, broker_command.c.outcome == "claimed")
-                .values(outcome="sent", sent_at=sent_at)
-            )
-            connection.execute(
-                update(broker_command)
-                .where(broker_command.c.id == command_id, broker_command.c.sent_at.is_(None))
-                .values(sent_at=sent_at)
+                .where(broker_command.c.id == command_id)
+                .values(
+                    # An acknowledgement may have been stored before this.
+                    outcome=case((claimed, "sent"), else_=broker_command.c.outcome),
+                    sent_at=sent_at,
+                )
             )
 
     def mark_unsent(self, child_id: UUID, command_id: UUID, *, outcome: str, reason: str) -> None:
@@ -312,6 +312,8 @@ class PostgresClaims:
             update(child_order)
             .where(child_order.c.id == child_id)
             .values(
+                state=OrderState.SUBMITTING.value,
+                state_reason=f"claimed as order {request.order_id}",
                 client_id=request.client_id,
                 order_id=request.order_id,
                 connection_no=request.connection_no,
@@ -333,12 +335,22 @@ class PostgresClaims:
                 send_within_ms=request.send_within_ms,
             )
         )
-        move_child(
+        # The intent's row is locked and this is its only live child: what `move_child` would read
+        # again is known here, and this is the path whose latency counts.
+        reason = f"claimed as order {request.order_id}"
+        move_intent(connection, intent.id, OrderState.SUBMITTING, reason=reason, actor=ACTOR)
+        journal.append(
             connection,
-            child_id,
-            OrderState.SUBMITTING,
-            reason=f"claimed as order {request.order_id}",
+            account=intent.account,
             actor=ACTOR,
+            kind=f"child.{OrderState.SUBMITTING.value}",
+            subject=str(child_id),
+            body={
+                "from": OrderState.APPROVED.value,
+                "reason": reason,
+                "order_ref": order_ref,
+                "intent_id": str(intent.id),
+            },
         )
         return _claimed(intent, child_id, order_ref, quantity, request)
 

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from theta.common.domain.orders import FINAL, UNSENT, OrderState
 from theta.common.domain.portfolio import Portfolio
+from theta.common.errors import UnavailableError
 from theta.common.http.auth import Role, TokenRecord
 from theta.common.postgres import journal, outbox
 from theta.common.postgres.engine import transaction
@@ -37,6 +38,8 @@ from theta.common.postgres.tables import (
 )
 from theta.common.postgres.tokens import find_token
 
+TOKENS_KEPT = 100
+"""Tokens that were let in and are remembered for an outage of the database."""
 RUN_JOB = "strategy.run"
 RUN_QUEUE = "strategy"
 KEY_KEPT = text("interval '24 hours'")
@@ -63,14 +66,27 @@ class PostgresQueries:
     def __init__(self, engine: Engine, *, session: str) -> None:
         self._engine = engine
         self._session = session
+        self._tokens: dict[str, TokenRecord] = {}
 
     def token(self, token_hash: str) -> TokenRecord | None:
         """Look a bearer token up by its hash; `None` when unknown, expired or revoked."""
-        with transaction(self._engine) as connection:
-            row = find_token(connection, token_hash)
+        try:
+            with transaction(self._engine) as connection:
+                row = find_token(connection, token_hash)
+        except UnavailableError:
+            # A halt must work without the database: who was let in lately is let in.
+            known = self._tokens.get(token_hash)
+            if known is None:
+                raise
+            return known
+        self._tokens.pop(token_hash, None)
         if row is None:
             return None
-        return TokenRecord(name=row.name, token_hash=token_hash, role=Role.parse(row.role))
+        record = TokenRecord(name=row.name, token_hash=token_hash, role=Role.parse(row.role))
+        self._tokens[token_hash] = record
+        while len(self._tokens) > TOKENS_KEPT:
+            self._tokens.pop(next(iter(self._tokens)), None)
+        return record
 
     def revision(self) -> None:
         """Ask the database anything. Raises UnavailableError when it does not answer."""
