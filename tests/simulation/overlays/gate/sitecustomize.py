@@ -12,7 +12,7 @@ def patch_records(module: ModuleType) -> None:
     def effective_state(connection: Any, account: str, **scope: Any) -> Any:
         return module.TradingState.ACTIVE
 
-    module.effective_state = effective_state
+    module.effective_state = effective_state  # type: ignore[attr-defined]  # replaced on purpose
 
 
 def patch_memory(module: ModuleType) -> None:
