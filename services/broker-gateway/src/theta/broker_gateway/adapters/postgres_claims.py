@@ -320,21 +320,7 @@ class PostgresClaims:
                 claimed_market_at=request.market_at,
             )
         )
-        connection.execute(
-            insert(broker_command).values(
-                id=request.command_id,
-                account=intent.account,
-                session=self._session,
-                child_id=child_id,
-                kind="place",
-                attempt=1,
-                epoch=request.epoch,
-                connection_no=request.connection_no,
-                order_id=request.order_id,
-                claimed_market_at=request.market_at,
-                send_within_ms=request.send_within_ms,
-            )
-        )
+        connection.execute(_place_row(request, intent.account, child_id, self._session))
         # The intent's row is locked and this is its only live child: what `move_child` would read
         # again is known here, and this is the path whose latency counts.
         reason = f"claimed as order {request.order_id}"
@@ -376,6 +362,22 @@ def _claimed(
         effect=Effect(intent.effect),
         kind=IntentKind(intent.kind),
         approved_at=intent.updated_at,
+    )
+
+
+def _place_row(request: ClaimRequest, account: str, child_id: UUID, session: str) -> Any:
+    return insert(broker_command).values(
+        id=request.command_id,
+        account=account,
+        session=session,
+        child_id=child_id,
+        kind="place",
+        attempt=1,
+        epoch=request.epoch,
+        connection_no=request.connection_no,
+        order_id=request.order_id,
+        claimed_market_at=request.market_at,
+        send_within_ms=request.send_within_ms,
     )
 
 
