@@ -26,13 +26,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=20, help="how many")
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--keep", action="store_true", help="keep every seed's folder")
+    parser.add_argument("--verbose", action="store_true", help="tell what each seed waits for")
     parser.add_argument("--overlay", type=Path, help="put first on the services' import path")
     options = parser.parse_args(arguments)
     if options.seeds < 1:
         parser.error("--seeds must be at least 1")
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     started = time.monotonic()
-    results = run_campaign(seeds, overlay=options.overlay, keep=options.keep, tell=_tell)
+    results = run_campaign(
+        seeds, overlay=options.overlay, keep=options.keep, tell=_tell, verbose=options.verbose
+    )
     violations = sum(len(result.violations) for result in results)
     _tell(_summary(results))
     figures = {
@@ -46,7 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run_campaign(
-    seeds: Sequence[int], *, overlay: Path | None, keep: bool, tell: Callable[[str], None]
+    seeds: Sequence[int],
+    *,
+    overlay: Path | None,
+    keep: bool,
+    tell: Callable[[str], None],
+    verbose: bool = False,
 ) -> list[SeedResult]:
     """Run the seeds on one PostgreSQL and one Redis; folders of failed seeds are kept."""
     results: list[SeedResult] = []
@@ -54,12 +62,30 @@ def run_campaign(
         for number, seed in enumerate(seeds, start=1):
             plan = draw(seed)
             tell(f"[{number}/{len(seeds)}] seed {seed}: {plan.describe()}")
-            result = run_seed(ground, plan, keep=keep, notice=lambda _text: None)
+            notice = _timed(tell) if verbose else _silent
+            result = run_seed(ground, plan, keep=keep, notice=notice)
             results.append(result)
             _report(result, tell)
     if not any(result.folder for result in results):
         shutil.rmtree(ground.folder, ignore_errors=True)
     return results
+
+
+def _silent(_text: str) -> None:
+    return
+
+
+def _timed(tell: Callable[[str], None]) -> Callable[[str], None]:
+    started = time.monotonic()
+    last = ""
+
+    def notice(text: str) -> None:
+        nonlocal last
+        if text != last:
+            last = text
+            tell(f"    {time.monotonic() - started:6.2f} s  {text}")
+
+    return notice
 
 
 def _report(result: SeedResult, tell: Callable[[str], None]) -> None:

@@ -88,7 +88,9 @@ def draw(seed: int) -> SeedPlan:
     rng = random.Random(seed)
     points: dict[str, dict[str, Any]] = {}
     first = POINTS[seed % len(POINTS)]
-    points[first] = {"action": "kill", "after": rng.choice((0, 0, 1))}
+    # A halt comes once, so its points are passed once.
+    after = 0 if first in HALT_POINTS else rng.choice((0, 0, 1))
+    points[first] = {"action": "kill", "after": after}
     if rng.random() < 0.4:
         second = rng.choice(RUN_POINTS)
         points.setdefault(second, {"action": "kill", "after": rng.choice((0, 1, 2))})
@@ -111,10 +113,10 @@ def draw(seed: int) -> SeedPlan:
     if first in HALT_POINTS or rng.random() < 0.2:
         halted = _moment(rng) + (2.0 if first.startswith("gateway.cancel") else 0.5)
         acts.append(Act(halted, "halt"))
-        after = rng.random()
-        if after < 0.4:
+        draw_after = rng.random()
+        if draw_after < 0.4:
             acts.append(Act(halted + 1.5, "resume"))
-        if after < 0.8:
+        if draw_after < 0.8:
             acts.append(Act(halted + 1.7, "run"))
     return SeedPlan(
         seed=seed,
