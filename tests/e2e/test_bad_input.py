@@ -77,8 +77,16 @@ BAD_STARTS = {
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("name", SERVICES)
-@pytest.mark.parametrize("bad", BAD_STARTS)
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        (name, bad)
+        for bad in BAD_STARTS
+        for name in SERVICES
+        # broker-gateway takes everything from its settings: it reads no thetagang.toml.
+        if not (name == "gateway" and bad in ("broken TOML", "unknown key"))
+    ],
+)
 def test_a_service_refuses_to_start(
     system: Deployment, name: str, bad: str, tmp_path: Path
 ) -> None:
