@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -61,6 +62,8 @@ def grounds(overlay: Path | None = None) -> Iterator[Grounds]:
     folder = Path(tempfile.mkdtemp(prefix="theta-sim-"))
     folder.chmod(0o711)  # PostgreSQL's own account must be able to pass
     with ExitStack() as stack:
+        for name in ("postgres", "redis"):
+            stack.callback(shutil.rmtree, folder / name, ignore_errors=True)
         nursery = Nursery(folder / "nursery.log", overlay)
         stack.callback(nursery.close)
         postgres = stack.enter_context(EmbeddedPostgres(folder / "postgres", settings=SETTINGS))

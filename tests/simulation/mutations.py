@@ -7,6 +7,7 @@ allowed) and once with each rule broken by an overlay on the services' import pa
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -29,8 +30,9 @@ def _any(_plan: SeedPlan) -> bool:
 
 
 def _loses_an_answer(plan: SeedPlan) -> bool:
-    lossy = {"swallow_next_ack"}
-    return any(act.body.get("kind") in lossy for act in plan.acts)
+    swallowed = any(act.body.get("kind") == "swallow_next_ack" for act in plan.acts)
+    # A crash of the gateway would make it ask, and hear, before the time is up.
+    return swallowed and not any(name.startswith("gateway.") for name in plan.points)
 
 
 def _runs_under_a_halt(plan: SeedPlan) -> bool:
@@ -49,7 +51,7 @@ class Mutation:
 
 MUTATIONS = (
     Mutation("claim", "an order is sent without a committed claim", _any),
-    Mutation("unknown", "no answer is taken for absent at once", _loses_an_answer),
+    Mutation("unknown", "no answer in time is taken for absent", _loses_an_answer),
     Mutation("gate", "a halted gate is read as active", _runs_under_a_halt),
 )
 
@@ -75,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sound = run_campaign(seeds, overlay=None, keep=False, tell=_tell)
         _tell(f"{mutation.name}: broken: {mutation.broken}")
         broken = run_campaign(seeds, overlay=OVERLAYS / mutation.name, keep=False, tell=_tell)
+        _forget(broken)
         before, after = _count(sound), _count(broken)
         ok = ok and not before and bool(after)
         table.add_row(
@@ -86,6 +89,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     Console(width=140).print(table)
     return 0 if ok else 1
+
+
+def _forget(results: Sequence[SeedResult]) -> None:
+    """Remove the folders of seeds that were meant to fail."""
+    for result in results:
+        if result.folder is not None:
+            shutil.rmtree(result.folder.parent, ignore_errors=True)
 
 
 def _count(results: Sequence[SeedResult]) -> Counter[str]:
