@@ -17,8 +17,9 @@ from theta.common.domain.orders import TradingState
 from theta.common.domain.portfolio import AccountValues, PendingOrder, Portfolio, Position
 from theta.common.domain.quotes import Quote
 from theta.strategy.domain.plan_quotes import plan_more_quotes, plan_quotes
-from theta.strategy.domain.policy import PutPolicy, WheelPolicy, policy_from
+from theta.strategy.domain.policy import PutPolicy, WheelPolicy
 from theta.strategy.domain.snapshot import Chain, SeenQuote, Snapshot, SymbolMarket
+from theta.strategy.use_cases.read_policy import policy_from
 
 CONFIG_FILE = Path(__file__).parents[2] / "config" / "thetagang.toml"
 NOW = datetime(2026, 8, 20, 15, 3, 31, tzinfo=UTC)

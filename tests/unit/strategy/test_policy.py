@@ -9,7 +9,8 @@ import pytest
 
 from tests.support.wheel_market import CONFIG_FILE, example_policy
 from theta.common.config.thetagang import parse_config
-from theta.strategy.domain.policy import PutPolicy, WriteThreshold, policy_from, trading_days
+from theta.strategy.domain.policy import PutPolicy, WriteThreshold
+from theta.strategy.use_cases.read_policy import policy_from, trading_days
 
 TEXT = CONFIG_FILE.read_text()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from theta.strategy.domain.reasons import DECIDING, FACTS, REFUSALS, Code
-from theta.strategy.reference import decisions_markdown
+from theta.strategy.entrypoints.reference import decisions_markdown
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "decisions.md"
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 
-from sqlalchemy import Engine
-
 from theta.common.adapters import RandomIds, SystemClock
 from theta.common.config.thetagang import (
     ThetagangConfig,
@@ -18,6 +16,7 @@ from theta.common.config.thetagang import (
 from theta.common.domain.calendar import SessionCalendar
 from theta.common.market_calendar import EXCHANGE_ZONE, session_calendar
 from theta.common.postgres.clock import DatabaseMarketClock
+from theta.common.postgres.engine import Engine
 from theta.common.postgres.startup import Heartbeat, open_database
 from theta.common.process import fault_points, instance_name
 from theta.common.redis.connection import connect
@@ -33,12 +32,12 @@ from theta.strategy.adapters.schedule_records import (
     PostgresSlots,
 )
 from theta.strategy.adapters.unfinished import PostgresUnfinished
-from theta.strategy.domain.policy import policy_from
 from theta.strategy.entrypoints.jobs import run_handler
 from theta.strategy.entrypoints.schedule import Schedule
 from theta.strategy.settings import StrategySettings, WorkerSettings
 from theta.strategy.use_cases.claim_slot import ClaimSlots
 from theta.strategy.use_cases.gather import Gather
+from theta.strategy.use_cases.read_policy import policy_from
 from theta.strategy.use_cases.relay_outbox import RelayOutbox
 from theta.strategy.use_cases.run_strategy import RunStrategy
 from theta.strategy.use_cases.sweep_unfinished import SweepUnfinished

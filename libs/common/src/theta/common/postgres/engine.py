@@ -13,6 +13,14 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, Operationa
 
 from theta.common.errors import ConfigError, OutcomeUnknownError, UnavailableError
 
+__all__ = [
+    "CommitUnknownError",
+    "Engine",
+    "make_engine",
+    "refuse_unsafe_database",
+    "transaction",
+]
+
 CONNECT_TIMEOUT_SECONDS = 5
 STATEMENT_TIMEOUT_MS = 30_000
 LOCK_TIMEOUT_MS = 5_000

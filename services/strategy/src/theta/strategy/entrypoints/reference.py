@@ -1,6 +1,6 @@
 """Writes `docs/reference/decisions.md` from the codes.
 
-`python -m theta.strategy.reference > docs/reference/decisions.md`
+`python -m theta.strategy.entrypoints.reference > docs/reference/decisions.md`
 """
 
 from __future__ import annotations
