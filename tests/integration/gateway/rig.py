@@ -27,6 +27,7 @@ from theta.broker_gateway.use_cases.halt_trading import HaltTrading
 from theta.broker_gateway.use_cases.hold_lease import HoldLease
 from theta.broker_gateway.use_cases.reconcile import Reconcile
 from theta.broker_gateway.use_cases.record_evidence import RecordEvidence
+from theta.broker_gateway.use_cases.refresh_accounts import RefreshAccounts
 from theta.broker_gateway.use_cases.resolve_unknown import ResolveUnknown
 from theta.broker_gateway.use_cases.resume_trading import ResumeTrading
 from theta.broker_gateway.use_cases.submit_order import SubmitOrder
@@ -128,8 +129,9 @@ class Rig:
             clock=self.clock, ids=ids,
         )  # fmt: skip
         self.resuming = ResumeTrading(gate=self.gate, reconciliations=self.store, guard=self.guard)
-        self.snapshots = TakeSnapshot(
-            broker=self.broker, loop=self.loop, store=self.store, clock=self.clock, ids=ids
+        self.snapshots = TakeSnapshot(broker=self.broker, loop=self.loop, store=self.store, ids=ids)
+        self.refreshing = RefreshAccounts(
+            reservations=self.store, snapshots=self.snapshots, clock=self.clock
         )
         self.reconciling = Reconcile(
             broker=self.broker, loop=self.loop, orders=self.orders, store=self.store,
@@ -144,8 +146,9 @@ class Rig:
         self.watch = WatchSession(
             broker=self.broker, loop=self.loop, guard=self.guard, evidence=self.evidence,
             halting=self.halting, reconciling=self.reconciling, resolving=self.resolving,
-            cancelling=self.cancelling, submit=self.submitting.submit, claims=self.claims,
-            gate=self.gate, session=self.session, clock=self.clock, resolve_interval_seconds=10,
+            cancelling=self.cancelling, refreshing=self.refreshing, submit=self.submitting.submit,
+            claims=self.claims, gate=self.gate, session=self.session, clock=self.clock,
+            resolve_interval_seconds=10,
         )  # fmt: skip
 
     def ready(self) -> None:

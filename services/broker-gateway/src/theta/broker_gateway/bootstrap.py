@@ -35,6 +35,7 @@ from theta.broker_gateway.use_cases.hold_lease import HoldLease
 from theta.broker_gateway.use_cases.publish_clock import PublishClock
 from theta.broker_gateway.use_cases.reconcile import Reconcile, is_paper_account
 from theta.broker_gateway.use_cases.record_evidence import RecordEvidence
+from theta.broker_gateway.use_cases.refresh_accounts import RefreshAccounts
 from theta.broker_gateway.use_cases.resolve_unknown import ResolveUnknown
 from theta.broker_gateway.use_cases.resume_trading import ResumeTrading
 from theta.broker_gateway.use_cases.submit_order import SEND_WITHIN_SECONDS, SubmitOrder
@@ -308,7 +309,10 @@ class Gateway:
             gate=self._gate, reconciliations=self._snapshot_store, guard=guard
         )
         self._snapshots = TakeSnapshot(
-            broker=broker, loop=loop, store=self._snapshot_store, clock=clock, ids=self._ids
+            broker=broker, loop=loop, store=self._snapshot_store, ids=self._ids
+        )
+        self._refreshing = RefreshAccounts(
+            reservations=self._snapshot_store, snapshots=self._snapshots, clock=clock
         )
         self._publishing = PublishClock(
             broker=broker, loop=loop, session=self._session_store, gate=self._gate, guard=guard,
@@ -335,7 +339,8 @@ class Gateway:
         self._watch = WatchSession(
             broker=broker, loop=loop, guard=self._guard, evidence=self._evidence,
             halting=self._halting, reconciling=reconciling, resolving=resolving,
-            cancelling=self._cancelling, submit=self._submitting.submit, claims=self._claims,
+            cancelling=self._cancelling, refreshing=self._refreshing,
+            submit=self._submitting.submit, claims=self._claims,
             gate=self._gate, session=self._session_store, clock=clock,
             resolve_interval_seconds=settings.resolve_interval_seconds,
         )  # fmt: skip

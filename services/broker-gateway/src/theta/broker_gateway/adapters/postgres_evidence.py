@@ -95,12 +95,14 @@ class PostgresEvidence:
     ) -> list[FollowUp]:
         account = evidence.account or (child.account if child else "*")
         self._insert_event(connection, record_id, evidence, child, account)
+        found: list[FollowUp] = []
         if evidence.kind is EvidenceKind.EXECUTION:
-            self._insert_execution(connection, evidence, child, account)
+            if self._insert_execution(connection, evidence, child, account):
+                found = [FollowUp(kind="snapshot", account=account, reason="a fill was stored")]
         elif evidence.kind is EvidenceKind.COMMISSION:
             self._apply_commission(connection, evidence)
         if child is None:
-            return []
+            return found
         current = one_child(connection, child.id)
         assert current is not None
         if evidence.kind is EvidenceKind.EXECUTION:
@@ -108,7 +110,7 @@ class PostgresEvidence:
         meaning = interpret(_saying(evidence), _view(connection, current))
         contradiction = meaning.contradiction or _other_terms(evidence, current)
         self._apply(connection, evidence, current, meaning)
-        return _follow_ups(current, meaning, contradiction)
+        return found + _follow_ups(current, meaning, contradiction)
 
     # -- finding -------------------------------------------------------------------------------
 
@@ -176,7 +178,8 @@ class PostgresEvidence:
 
     def _insert_execution(
         self, connection: Connection, evidence: Evidence, child: ChildRecord | None, account: str
-    ) -> None:
+    ) -> bool:
+        """Store a fill; True when it is new."""
         payload = evidence.payload
         quantity, price = number(payload.get("quantity")), number(payload.get("price"))
         exec_id = payload.get("exec_id")
@@ -191,7 +194,7 @@ class PostgresEvidence:
                 context={"order_ref": evidence.order_ref},
                 source_key=f"fill.unreadable:{exec_id}",
             )
-            return
+            return False
         statement = (
             insert(execution)
             .values(
@@ -215,11 +218,12 @@ class PostgresEvidence:
             .returning(execution.c.exec_id)
         )
         if connection.execute(statement).first() is None:
-            return
+            return False
         self._supersede(connection, exec_id)
         self._commission_before_fill(connection, exec_id)
         if child is not None:
             self._tell_fill(connection, evidence, child, quantity, price)
+        return True
 
     def _supersede(self, connection: Connection, exec_id: str) -> None:
         key = exec_key(exec_id)

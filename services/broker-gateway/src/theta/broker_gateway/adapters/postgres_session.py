@@ -163,6 +163,21 @@ class PostgresSnapshots:
             )
             return self._release(connection, portfolio, requested_at)
 
+    def awaiting_release(self) -> list[str]:
+        """Return the accounts with an unreleased reservation of an intent that has ended."""
+        statement = (
+            select(buying_power_reservation.c.account)
+            .join(order_intent, order_intent.c.id == buying_power_reservation.c.intent_id)
+            .where(
+                order_intent.c.session == self._session,
+                order_intent.c.state.in_([state.value for state in FINAL]),
+                buying_power_reservation.c.released_at.is_(None),
+            )
+            .distinct()
+        )
+        with transaction(self._engine) as connection:
+            return sorted(connection.execute(statement).scalars())
+
     def _release(
         self, connection: Connection, portfolio: Portfolio, requested_at: datetime
     ) -> list[UUID]:

@@ -116,7 +116,7 @@ class FollowUp:
     """Something to do after evidence was committed.
 
     `kind`: `resolve` asks the broker about unclear orders, `reduce` makes the account reducing,
-    `cancel` cancels `child_id` on sight.
+    `cancel` cancels `child_id` on sight, `snapshot` asks for a fresh account download.
     """
 
     kind: str

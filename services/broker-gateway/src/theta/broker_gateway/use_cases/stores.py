@@ -199,6 +199,10 @@ class SessionStore(Protocol):
 
 
 class SnapshotStore(Protocol):
+    def now(self) -> datetime:
+        """The database's clock."""
+        ...
+
     def store_portfolio(
         self, portfolio: Portfolio, *, snapshot_id: UUID, requested_at: datetime
     ) -> list[UUID]:

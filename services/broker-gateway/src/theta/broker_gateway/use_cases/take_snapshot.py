@@ -8,7 +8,7 @@ from theta.broker_gateway.ports import BrokerPort
 from theta.broker_gateway.use_cases.stores import SessionLoop, SnapshotStore
 from theta.common.domain.portfolio import Portfolio
 from theta.common.errors import StaleDataError
-from theta.common.ports import IdSource, ProcessClock
+from theta.common.ports import IdSource
 
 DOWNLOAD_TIMEOUT_SECONDS = 40.0
 
@@ -22,13 +22,11 @@ class TakeSnapshot:
         broker: BrokerPort,
         loop: SessionLoop,
         store: SnapshotStore,
-        clock: ProcessClock,
         ids: IdSource,
     ) -> None:
         self._broker = broker
         self._loop = loop
         self._store = store
-        self._clock = clock
         self._ids = ids
 
     def take(self, account: str) -> tuple[UUID, Portfolio]:
@@ -36,7 +34,8 @@ class TakeSnapshot:
 
         Raises UnavailableError without a complete answer, StaleDataError for an incomplete one.
         """
-        requested_at = self._clock.wall_at()
+        # The end of an order is stamped by the database's clock, so the request is too.
+        requested_at = self._store.now()
         portfolio = self._loop.run(
             lambda: self._broker.portfolio(account), timeout_seconds=DOWNLOAD_TIMEOUT_SECONDS
         )

@@ -13,6 +13,7 @@ from theta.broker_gateway.use_cases.guard_session import SessionGuard
 from theta.broker_gateway.use_cases.halt_trading import HaltTrading
 from theta.broker_gateway.use_cases.reconcile import Reconcile, is_paper_account
 from theta.broker_gateway.use_cases.record_evidence import RecordEvidence
+from theta.broker_gateway.use_cases.refresh_accounts import RefreshAccounts
 from theta.broker_gateway.use_cases.resolve_unknown import ResolveUnknown
 from theta.broker_gateway.use_cases.stores import ClaimStore, GateStore, SessionLoop, SessionStore
 from theta.common.domain.orders import TradingState
@@ -42,6 +43,7 @@ class WatchSession:
         reconciling: Reconcile,
         resolving: ResolveUnknown,
         cancelling: CancelOrder,
+        refreshing: RefreshAccounts,
         submit: Callable[[UUID], str],
         claims: ClaimStore,
         gate: GateStore,
@@ -57,6 +59,7 @@ class WatchSession:
         self._reconciling = reconciling
         self._resolving = resolving
         self._cancelling = cancelling
+        self._refreshing = refreshing
         self._submit = submit
         self._claims = claims
         self._gate = gate
@@ -119,6 +122,7 @@ class WatchSession:
         if now >= self._next_resend:
             self._next_resend = now + 1.0
             self._cancelling.resend()
+        self._refreshing.turn(state.accounts)
 
     def _replay(self) -> bool:
         """Spools come before the first claim; True once nothing of the past is left."""
@@ -155,6 +159,8 @@ class WatchSession:
             self._resolve_asked = True
         elif follow_up.kind == "cancel" and follow_up.child_id is not None:
             self._cancelling.cancel(follow_up.child_id)
+        elif follow_up.kind == "snapshot":
+            self._refreshing.note(follow_up.account)
         elif follow_up.kind == "reduce":
             self._gate.tighten(
                 follow_up.account,
