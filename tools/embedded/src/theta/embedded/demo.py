@@ -109,16 +109,17 @@ def _stay(deployment: Deployment, sink: SlackSink, screen: Screen, config: Path)
 
 def _tell_how_to_talk(deployment: Deployment, screen: Screen, config: Path) -> None:
     bearer = f"-H 'Authorization: Bearer {deployment.token}'"
+    json = "-H 'Content-Type: application/json'"
     url = deployment.api_url
     program = Path(sys.executable).with_name("thetactl")
     operator = deployment.servers.database_urls["theta_operator"]
     screen.plain(
         f"""
-The system runs. Ctrl-C stops it. The API is {url} (its description: {url}/docs).
+The system runs. Ctrl-C stops it. The API is {url} (its description: {url}/openapi.json).
 
   curl -s {bearer} {url}/v1/status
   curl -s {bearer} {url}/v1/intents
-  curl -s -X POST {bearer} -H 'Idempotency-Key: mine-1' {url}/v1/runs
+  curl -s {bearer} {json} -H 'Idempotency-Key: mine-1' -d '{{}}' {url}/v1/runs
 
   export THETA_GATEWAY_URL={url} THETA_API_TOKEN={deployment.token}
   export THETA_CONFIG={config.absolute()} THETA_DATABASE_URL='{operator}'
