@@ -18,7 +18,12 @@ from theta.broker_gateway.adapters.postgres_gate import PostgresGate
 from theta.broker_gateway.adapters.postgres_orders import PostgresOrders
 from theta.broker_gateway.adapters.postgres_session import PostgresSession, PostgresSnapshots
 from theta.broker_gateway.adapters.sender_lock import PostgresSenderLock
-from theta.broker_gateway.adapters.spool import EvidenceSpool, RecordSpool, SpoolFolder
+from theta.broker_gateway.adapters.spool import (
+    EvidenceSpool,
+    Quarantine,
+    RecordSpool,
+    SpoolFolder,
+)
 from theta.broker_gateway.domain.records import FollowUp
 from theta.broker_gateway.ports import Evidence
 from theta.broker_gateway.use_cases.cancel_order import CancelOrder
@@ -110,8 +115,8 @@ class Rig:
             engine, session="main", installation="theta", client_id=17, ids=ids, faults=self.steps
         )
         self.evidence = RecordEvidence(
-            spool=self.spool, store=evidence_store, live=self.live, follow_up=self._follow_up,
-            faults=self.steps, clock=self.clock,
+            spool=self.spool, quarantine=Quarantine(folder), store=evidence_store,
+            live=self.live, follow_up=self._follow_up, faults=self.steps, clock=self.clock,
         )  # fmt: skip
         self.lease = HoldLease(store=self.session, guard=self.guard, clock=self.clock, holder="rig")
         self.submitting = SubmitOrder(

@@ -21,7 +21,12 @@ from theta.broker_gateway.adapters.postgres_queries import PostgresQueries
 from theta.broker_gateway.adapters.postgres_session import PostgresSession, PostgresSnapshots
 from theta.broker_gateway.adapters.sender_lock import PostgresSenderLock
 from theta.broker_gateway.adapters.session_loop import LoopCalls
-from theta.broker_gateway.adapters.spool import EvidenceSpool, RecordSpool, SpoolFolder
+from theta.broker_gateway.adapters.spool import (
+    EvidenceSpool,
+    Quarantine,
+    RecordSpool,
+    SpoolFolder,
+)
 from theta.broker_gateway.domain.records import FollowUp
 from theta.broker_gateway.entrypoints.http.app import make_app
 from theta.broker_gateway.entrypoints.http.ports import ApiParts, ClockNow
@@ -254,6 +259,7 @@ class Gateway:
         )
         self._evidence = RecordEvidence(
             spool=self._spool,
+            quarantine=Quarantine(self._folder.path),
             store=PostgresEvidence(
                 self._engine,
                 session=settings.session,

@@ -179,6 +179,36 @@ def _parse(content: bytes) -> list[tuple[str, Evidence]]:
     return found
 
 
+class Quarantine:
+    """Callbacks that the database refused for their content: one file each, until it takes them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / "quarantine"
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def keep(self, record_id: str, evidence: Evidence, why: str) -> None:
+        """Write one callback durably. Raises UnavailableError when the disk does not take it."""
+        record = {"id": record_id, **_to_record(evidence)}
+        try:
+            write_through(self._path(record_id), json.dumps(record, default=str) + "\n")
+            write_through(self._path(record_id).with_suffix(".why"), why + "\n")
+        except OSError as error:
+            raise UnavailableError(f"the quarantine cannot be written: {error}") from error
+
+    def held(self) -> list[tuple[str, Evidence]]:
+        """Return what is kept, in order of arrival within each process."""
+        paths = sorted(self._folder.glob("*.json"), key=lambda path: (len(path.stem), path.stem))
+        return [one for path in paths for one in _parse(path.read_bytes())]
+
+    def done(self, record_id: str) -> None:
+        """Forget a callback that the database has by now."""
+        self._path(record_id).unlink(missing_ok=True)
+        self._path(record_id).with_suffix(".why").unlink(missing_ok=True)
+
+    def _path(self, record_id: str) -> Path:
+        return self._folder / f"{record_id}.json"
+
+
 class RecordSpool:
     """Few, precious records, each a file of its own: halts, and cancels without a database."""
 

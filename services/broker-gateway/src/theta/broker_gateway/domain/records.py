@@ -116,13 +116,16 @@ class FollowUp:
     """Something to do after evidence was committed.
 
     `kind`: `resolve` asks the broker about unclear orders, `reduce` makes the account reducing,
-    `cancel` cancels `child_id` on sight, `snapshot` asks for a fresh account download.
+    `cancel` cancels `child_id` on sight, `snapshot` asks for a fresh account download,
+    `quarantine` tells of the callback `record_id` that could not be stored and makes the account
+    (`*`: all of the session) reducing.
     """
 
     kind: str
     account: str
     reason: str
     child_id: UUID | None = None
+    record_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

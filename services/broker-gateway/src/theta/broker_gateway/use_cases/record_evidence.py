@@ -40,6 +40,14 @@ class EvidenceSpool(Protocol):
     def forget_inherited(self) -> None: ...
 
 
+class Quarantine(Protocol):
+    def keep(self, record_id: str, evidence: Evidence, why: str) -> None: ...
+
+    def held(self) -> list[tuple[str, Evidence]]: ...
+
+    def done(self, record_id: str) -> None: ...
+
+
 class RecordEvidence:
     """`sink` is called on the session loop; `run` is the writer thread."""
 
@@ -47,6 +55,7 @@ class RecordEvidence:
         self,
         *,
         spool: EvidenceSpool,
+        quarantine: Quarantine,
         store: EvidenceStore,
         live: LiveOrders,
         follow_up: Callable[[FollowUp], None],
@@ -54,6 +63,8 @@ class RecordEvidence:
         clock: ProcessClock,
     ) -> None:
         self._spool = spool
+        self._quarantine = quarantine
+        self._tried_again = False
         self._store = store
         self._live = live
         self._follow_up = follow_up
@@ -72,8 +83,14 @@ class RecordEvidence:
     def replay(self) -> int:
         """Store what earlier processes spooled; return how many records. Before the first claim.
 
-        Raises UnavailableError or OutcomeUnknownError when the database is away: call again.
+        What is in quarantine is tried again first, once in each process. Raises UnavailableError
+        or OutcomeUnknownError when the database is away: call again.
         """
+        if not self._tried_again:
+            for record_id, evidence in self._quarantine.held():
+                if self._store_one(record_id, evidence):
+                    self._quarantine.done(record_id)
+            self._tried_again = True
         count = 0
         for file in self._spool.inherited():
             self._store_all(file)
@@ -125,16 +142,40 @@ class RecordEvidence:
                 follow_ups = self._store.record(group)
             except (TransientError, OutcomeUnknownError):
                 raise
-            except Exception:  # noqa: BLE001 - any fault of one record: see below
-                if len(group) > 1:
-                    for one in group:
-                        self._store_all([one])
-                    continue
-                # One record that cannot be stored must not hold back every later fill.
-                _log.exception("a broker callback could not be stored", record=group[0][0])
+            except Exception:  # noqa: BLE001 - the fault of one record: find out which
+                for record_id, evidence in group:
+                    self._store_one(record_id, evidence)
                 continue
             for follow_up in follow_ups:
                 self._follow_up(follow_up)
+
+    def _store_one(self, record_id: str, evidence: Evidence) -> bool:
+        """Store one record; False when it went into quarantine.
+
+        It must neither hold back every later fill nor be lost, so it is kept, people are told and
+        the account is reduced until a person has looked.
+        """
+        try:
+            follow_ups = self._store.record([(record_id, evidence)])
+        except (TransientError, OutcomeUnknownError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the fault is, the record is kept
+            _log.exception("a broker callback could not be stored", record=record_id)
+            why = f"{type(error).__name__}: {error}"
+            self._quarantine.keep(record_id, evidence, why)
+            self._follow_up(
+                FollowUp(
+                    kind="quarantine",
+                    account=evidence.account or "*",
+                    reason=f"a broker callback ({evidence.kind.value}) could not be stored;"
+                    f" it is kept in quarantine as {record_id}",
+                    record_id=record_id,
+                )
+            )
+            return False
+        for follow_up in follow_ups:
+            self._follow_up(follow_up)
+        return True
 
 
 def _by_order(

@@ -162,16 +162,40 @@ class WatchSession:
         elif follow_up.kind == "snapshot":
             self._refreshing.note(follow_up.account)
         elif follow_up.kind == "reduce":
-            self._gate.tighten(
-                follow_up.account,
-                scope="account",
-                scope_key=follow_up.account,
-                state=TradingState.REDUCING,
-                cause=CONTRADICTION,
-                reason=follow_up.reason,
-                actor=ACTOR,
-                record_id=None,
-            )
+            self._reduce(follow_up.account, follow_up.reason, record_id=None)
+        elif follow_up.kind == "quarantine" and follow_up.record_id is not None:
+            self._tell_quarantine(follow_up, follow_up.record_id)
+
+    def _tell_quarantine(self, follow_up: FollowUp, record_id: str) -> None:
+        accounts = self._gate.accounts()
+        if not accounts:  # before the very first connection: told once there is an account
+            with self._lock:
+                self._follow_ups.append(follow_up)
+            return
+        self._gate.alert(
+            account="*",
+            severity="critical",
+            kind="evidence.quarantined",
+            title="What the broker said could not be stored",
+            message=f"{follow_up.reason}. Mend the cause and restart the gateway: it tries again.",
+            context={"record_id": record_id},
+            source_key=f"quarantine:{record_id}",
+        )
+        for account in [follow_up.account] if follow_up.account in accounts else accounts:
+            # Once ever for each record: a person's resume stands over a restart.
+            self._reduce(account, follow_up.reason, record_id=f"quarantine:{record_id}")
+
+    def _reduce(self, account: str, reason: str, *, record_id: str | None) -> None:
+        self._gate.tighten(
+            account,
+            scope="account",
+            scope_key=account,
+            state=TradingState.REDUCING,
+            cause=CONTRADICTION,
+            reason=reason,
+            actor=ACTOR,
+            record_id=record_id,
+        )
 
     def _reconcile_if_due(self, connection_no: int, accounts: tuple[str, ...], now: float) -> None:
         first = self._guard.reconciled_connection != connection_no
