@@ -32,13 +32,13 @@ type: setup ## mypy, strict
 	$(BIN)/mypy
 
 test: setup ## the fast suite: unit, property, contract, architecture, integration
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 3 -m "not slow"
 
 sim: setup ## the services under faults: make sim SEEDS=20 FIRST_SEED=1
 	$(BIN)/python -m tests.simulation.campaign --seeds $(SEEDS) --first-seed $(FIRST_SEED)
 
 e2e: setup ## the slow tests: whole processes, clean environments
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -n 2 -m slow
 
 demo: setup ## sell a put on a simulated market through the real path; ONCE=1 runs once and checks
 	$(BIN)/python -m theta.embedded demo $(if $(ONCE),--once)

@@ -17,6 +17,9 @@ import pytest
 from tests.support.eventually import eventually
 from theta.common.errors import EXIT_CONFIG, EXIT_UNAVAILABLE
 
+pytestmark = pytest.mark.slow
+"""Real servers started and killed: `make e2e` runs them."""
+
 COMMAND = [sys.executable, "-m", "theta.embedded"]
 PRINT_OWN_SETTINGS = (
     "import json, os; print(json.dumps({k: v for k, v in os.environ.items() if '_URL' in k}))"

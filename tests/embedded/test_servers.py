@@ -25,6 +25,9 @@ from theta.embedded.processes import Account, require_access
 from theta.embedded.redis import EmbeddedRedis
 from theta.embedded.stack import EmbeddedServers
 
+pytestmark = pytest.mark.slow
+"""Real servers started and killed: `make e2e` runs them."""
+
 START_AND_HANG = """
 import sys, time
 from pathlib import Path

@@ -17,6 +17,9 @@ from theta.common.postgres.alerts import raise_alert
 from theta.common.postgres.engine import make_engine, transaction
 from theta.embedded.slack_sink import SlackSink
 
+pytestmark = pytest.mark.slow
+"""Whole processes: `make e2e` runs them."""
+
 Start = Callable[[], ServiceProcess]
 NO_REDIS = "redis://127.0.0.1:1/0"
 """A port on which nothing listens: the loop must deliver without Redis."""

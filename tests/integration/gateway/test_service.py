@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+import pytest
 from sqlalchemy import Engine, text
 
 from tests.integration.gateway.conftest import Service, free_port
@@ -11,6 +12,9 @@ from tests.integration.gateway.places import approve, intent_state, only_child, 
 from tests.integration.gateway_adapter.harness import Simulator
 from tests.support.eventually import eventually
 from theta.common.postgres.tables import alert, broker_command, outbox, strategy_run, trading_gate
+
+pytestmark = pytest.mark.slow
+"""Whole processes: `make e2e` runs them."""
 
 
 def account_of(service: Service) -> str:

@@ -113,6 +113,7 @@ def test_rejection_keeps_the_brokers_reason(simulator: Simulator, connect: Conne
 # -- start
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "withheld", [OPEN_ORDER_END, COMPLETED_END, EXECUTIONS_END, ACCOUNT_END, POSITIONS_END]
 )
@@ -128,6 +129,7 @@ def test_start_is_not_ready_while_any_answer_is_missing(
     session.until_ready()
 
 
+@pytest.mark.slow
 def test_executions_that_never_end_raise_and_do_not_hang(connect: Connect, proxy: Proxy) -> None:
     session = connect(proxy.port).until_ready()
     proxy.hold(EXECUTIONS_END)
@@ -154,6 +156,7 @@ def test_error_on_the_executions_request_is_no_empty_answer(connect: Connect, pr
     assert failed.value.code == 321
 
 
+@pytest.mark.slow
 def test_late_end_is_not_taken_for_the_next_answer(
     simulator: Simulator, connect: Connect, proxy: Proxy
 ) -> None:

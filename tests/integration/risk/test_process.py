@@ -17,6 +17,9 @@ from tests.support.servers import Database
 from tests.support.service_processes import ServiceProcess
 from theta.common.redis.queues import enqueue
 
+pytestmark = pytest.mark.slow
+"""Whole processes: `make e2e` runs them."""
+
 Start = Callable[[], ServiceProcess]
 
 

@@ -17,6 +17,9 @@ from tests.support.wheel_market import CONFIG_FILE
 from theta.embedded.postgres import EmbeddedPostgres
 from theta.embedded.schema import create_database, migrate, with_database, with_login
 
+pytestmark = pytest.mark.slow
+"""Whole processes: `make e2e` runs them."""
+
 
 @pytest.fixture(scope="module")
 def superuser_url(server_folder: Path) -> Iterator[str]:
