@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,3 +28,4 @@ def system() -> Iterator[Deployment]:
         Deployment(folder, Servers.of(servers), Plan(config=config, slack_url=sink.url)) as running,
     ):
         yield running.start()
+    shutil.rmtree(folder, ignore_errors=True)
