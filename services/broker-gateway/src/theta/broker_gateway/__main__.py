@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 
 from theta.broker_gateway.bootstrap import Gateway
 from theta.broker_gateway.settings import Settings
@@ -26,8 +28,14 @@ POLL_SECONDS = 0.5
 _log = get_logger(__name__)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the service and return its exit code; one sentence on stderr when it cannot run."""
+    prog = "python -m theta.broker_gateway"
+    argparse.ArgumentParser(
+        prog=prog,
+        description="The one process that owns the broker session, and the HTTP API.",
+        epilog="Settings are THETA_* variables: see docs/reference/settings.md.",
+    ).parse_args(arguments)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
