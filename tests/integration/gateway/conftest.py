@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import redis
+from rq.job import JobStatus
+from rq.serializers import JSONSerializer
 from sqlalchemy import Engine
 
 from tests.integration.gateway.rig_fixtures import rig, rig_engine
@@ -23,7 +25,7 @@ from theta.common.adapters import RandomIds
 from theta.common.postgres.engine import make_engine, transaction
 from theta.common.postgres.tokens import create_token
 from theta.common.redis.connection import connect
-from theta.common.redis.queues import enqueue
+from theta.common.redis.queues import RegisteredJob, enqueue, redis_job_id
 
 __all__ = ["rig", "rig_engine"]
 
@@ -75,6 +77,9 @@ class Service:
         self.start()
         eventually(lambda: self.status_of("/readyz") == 200, seconds)
 
+    def until_listening(self, seconds: float = 20) -> None:
+        eventually(lambda: self.status_of("/v1/status") == 200, seconds)
+
     def kill(self) -> None:
         assert self.process is not None
         self.process.process.kill()
@@ -116,18 +121,28 @@ class Service:
     def status_of(self, path: str) -> int:
         return self.ask(path)[0]
 
-    def submit(self, intent_id: object) -> None:
-        self._job("orders", "orders.submit", intent_id)
+    def submit(self, intent_id: object) -> str:
+        """Put a submission onto the queue; return its job's id."""
+        return self._job("orders", "orders.submit", intent_id)
+
+    def is_worked(self, job_id: str) -> bool:
+        """Whether the worker is through with the job."""
+        found = RegisteredJob.fetch(
+            redis_job_id(job_id), connection=self.redis, serializer=JSONSerializer
+        )
+        return found.get_status() is JobStatus.FINISHED
 
     def cancel(self, child_id: object) -> None:
         self._job("cancels", "orders.cancel", child_id)
 
-    def _job(self, queue: str, name: str, subject: object) -> None:
+    def _job(self, queue: str, name: str, subject: object) -> str:
         self._jobs += 1
+        job_id = f"{name}:{subject}:{self._jobs}"
         enqueue(
             self.redis, queue_name=f"{queue}.main", job_name=name, subject_id=str(subject),
-            job_id=f"{name}:{subject}:{self._jobs}",
+            job_id=job_id,
         )  # fmt: skip
+        return job_id
 
 
 def _read(raw: bytes) -> Any:

@@ -80,7 +80,11 @@ def test_a_halt_cancels_working_orders_and_lets_nothing_more_out(
     assert intent_state(engine, second) == "withdrawn"
     eventually(lambda: intent_state(engine, first) == "cancelled")
     third = approve(engine, account=account, price="50.00", contract=put(strike="730"))
-    service.submit(third)
+    refused = service.submit(third)
+    eventually(lambda: service.is_worked(refused))
+    assert intent_state(engine, third) == "approved"
+    assert only_child(engine, third) is None
+    assert len(simulator.truth()["orders"]) == 1, "an order left while trading was halted"
     cancelled = rows(engine, broker_command, broker_command.c.kind == "cancel")
     assert [row.outcome for row in cancelled] == ["sent"]
     assert service.ask("/v1/resume", {"reason": "the drill is over"})[0] == 200

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from theta.broker_gateway.adapters.flag_file import HaltFlagFile
 from theta.broker_gateway.adapters.ibkr.session import IbkrSession
@@ -38,9 +39,10 @@ from theta.broker_gateway.use_cases.guard_session import SessionGuard
 from theta.broker_gateway.use_cases.halt_trading import HaltTrading
 from theta.broker_gateway.use_cases.hold_lease import HoldLease
 from theta.broker_gateway.use_cases.publish_clock import PublishClock
-from theta.broker_gateway.use_cases.reconcile import Reconcile, is_paper_account
+from theta.broker_gateway.use_cases.reconcile import Reconcile
 from theta.broker_gateway.use_cases.record_evidence import RecordEvidence
 from theta.broker_gateway.use_cases.refresh_accounts import RefreshAccounts
+from theta.broker_gateway.use_cases.refuse_live import LIVE_NOT_ALLOWED, RefuseLive
 from theta.broker_gateway.use_cases.resolve_unknown import ResolveUnknown
 from theta.broker_gateway.use_cases.resume_trading import ResumeTrading
 from theta.broker_gateway.use_cases.submit_order import SEND_WITHIN_SECONDS, SubmitOrder
@@ -48,11 +50,12 @@ from theta.broker_gateway.use_cases.take_snapshot import TakeSnapshot
 from theta.broker_gateway.use_cases.tell_people import TellPeople
 from theta.broker_gateway.use_cases.watch_live_orders import LiveOrders
 from theta.broker_gateway.use_cases.watch_session import WatchSession
-from theta.common.adapters import FileFaults, NoFaults, RandomIds, SystemClock
+from theta.common.adapters import RandomIds, SystemClock
+from theta.common.config.thetagang import load_config
 from theta.common.errors import ConfigError, ThetaError, TransientError
 from theta.common.http.serving import UvicornThread
-from theta.common.ports import FaultPoints
 from theta.common.postgres.engine import make_engine
+from theta.common.process import fault_points
 from theta.common.redis.connection import connect
 from theta.common.telemetry.logs import get_logger
 
@@ -71,6 +74,16 @@ class Fatal:
     error: ThetaError | None = None
 
 
+def rollout_stage(config: Path) -> str:
+    """Return how far orders may go; `simulated` where the file does not say it readably."""
+    try:
+        return load_config(config).rollout.stage
+    except ConfigError as error:
+        # A paper account needs nothing of the file, and a live one stays refused.
+        _log.warning("the configuration was not read: a live account is refused", error=str(error))
+        return "simulated"
+
+
 class Gateway:
     """The running service: `start`, `failure` asked now and then, `stop`."""
 
@@ -78,9 +91,8 @@ class Gateway:
         self._settings = settings
         self._clock = SystemClock()
         self._ids = RandomIds()
-        self._faults: FaultPoints = (
-            FileFaults(settings.fault_file) if settings.fault_file else NoFaults()
-        )
+        stage = rollout_stage(settings.config)
+        self._faults = fault_points(settings.fault_file, stage=stage)
         self._fatal = Fatal()
         self._stop = threading.Event()
         self._writer_stop = threading.Event()
@@ -93,6 +105,11 @@ class Gateway:
         self._loop_thread = SessionLoop(self._clock)
         self._loop = LoopCalls(self._loop_thread)
         self._guard = SessionGuard()
+        self._live_rule = RefuseLive(
+            guard=self._guard,
+            allowed=stage == "live",
+            faults_armed=settings.fault_file is not None,
+        )
         self._make_stores()
         self._make_session()
         self._make_use_cases()
@@ -181,12 +198,7 @@ class Gateway:
         return self._folder.next_number("connection_no", self._numbers_from)
 
     def _on_accounts(self, state: SessionState) -> None:
-        live = [account for account in state.accounts if not is_paper_account(account)]
-        if live and self._settings.fault_file is not None:
-            self._guard.close("fault_file_on_live_account")
-            self._fatal.error = ConfigError(
-                f"THETA_FAULT_FILE is set and {live[0]} is a live account: unset it."
-            )
+        self._fatal.error = self._live_rule.see(state.accounts) or self._fatal.error
 
     def _ask(self, trigger: str) -> None:
         self._watch.ask(trigger)
@@ -207,6 +219,8 @@ class Gateway:
     def _not_ready(self) -> str | None:
         state = self._loop.call(self._broker.state, timeout_seconds=2.0)
         checks = (
+            (not self._guard.is_closed(LIVE_NOT_ALLOWED),
+             "live_not_allowed: a live account needs rollout.stage = live."),
             (self._guard.epoch(self._clock.boottime_seconds()) is not None,
              "The session's lease is not held (yet)."),
             (state.connected, "There is no connection to TWS; it is being tried."),

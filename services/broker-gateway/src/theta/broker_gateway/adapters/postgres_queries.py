@@ -24,6 +24,7 @@ from theta.common.postgres.tables import (
     alert,
     broker_command,
     broker_session,
+    decision,
     execution,
     idempotency_key,
     order_event,
@@ -43,6 +44,24 @@ TOKENS_KEPT = 100
 RUN_JOB = "strategy.run"
 RUN_QUEUE = "strategy"
 KEY_KEPT = text("interval '24 hours'")
+_RUN: list[Any] = [
+    strategy_run.c.id,
+    strategy_run.c.account,
+    strategy_run.c.slot,
+    strategy_run.c.status,
+    strategy_run.c.error,
+    strategy_run.c.trigger,
+    strategy_run.c.summary,
+    strategy_run.c.started_at,
+    strategy_run.c.finished_at,
+]
+_DECISION: list[Any] = [
+    decision.c.symbol,
+    decision.c.kind,
+    decision.c.outcome,
+    decision.c.rationale,
+]
+_INTENT_STATE: list[Any] = [order_intent.c.id, order_intent.c.state]
 _FINAL = [state.value for state in FINAL]
 
 
@@ -169,6 +188,36 @@ class PostgresQueries:
             "events": [mapping(row) for row in events],
             "executions": [mapping(row) for row in fills],
             "verdicts": [mapping(row) for row in verdicts],
+        }
+
+    def runs(self, *, limit: int) -> list[dict[str, Any]]:
+        """Return the newest runs without their decisions and intents."""
+        statement = select(*_RUN).order_by(strategy_run.c.claimed_at.desc()).limit(limit)
+        with transaction(self._engine) as connection:
+            return [mapping(row) for row in connection.execute(statement)]
+
+    def run(self, run_id: UUID) -> dict[str, Any] | None:
+        """Return a run with what it decided and the intents that came of it."""
+        with transaction(self._engine) as connection:
+            found = connection.execute(
+                select(*_RUN).where(strategy_run.c.id == run_id)
+            ).one_or_none()
+            if found is None:
+                return None
+            decisions = connection.execute(
+                select(*_DECISION)
+                .where(decision.c.run_id == run_id)
+                .order_by(decision.c.symbol, decision.c.kind)
+            ).all()
+            intents = connection.execute(
+                select(*_INTENT_STATE)
+                .where(order_intent.c.run_id == run_id)
+                .order_by(order_intent.c.created_at)
+            ).all()
+        return {
+            **mapping(found),
+            "decisions": [mapping(row) for row in decisions],
+            "intents": [mapping(row) for row in intents],
         }
 
     def newest_portfolio(self, account: str) -> tuple[UUID, Portfolio] | None:

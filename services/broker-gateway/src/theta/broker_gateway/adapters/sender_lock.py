@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +38,22 @@ class PostgresSenderLock:
                 yield
             finally:
                 self._run(connection, f"select pg_advisory_unlock_shared({_KEY})", quiet=True)
+
+    def still_held(self) -> bool:
+        """Tell, without a round trip, whether the connection that holds the lock is alive.
+
+        PostgreSQL frees the lock when its side of the connection ends, and then sends the end (and
+        for a terminated session a message before it): either is readable here at once. What
+        remains: a network that drops packets silently is seen by neither side until the TCP
+        keepalive (11 s), and as long PostgreSQL keeps the lock, so a halt still waits its 2 s.
+        """
+        connection = self._held
+        if connection is None or connection.closed or connection.invalidated:
+            return False
+        driver = connection.connection.driver_connection
+        if driver is None or driver.closed or driver.broken:
+            return False
+        return _is_quiet(driver.fileno())
 
     @contextmanager
     def exclusive_within(self, seconds: float) -> Iterator[bool]:
@@ -86,3 +104,15 @@ class PostgresSenderLock:
             self._held = None
             if not quiet:
                 raise UnavailableError("the sender's lock cannot be taken now") from error
+
+
+def _is_quiet(descriptor: int) -> bool:
+    """Tell whether nothing waits to be read: an idle session is told nothing but its end."""
+    with socket.socket(fileno=os.dup(descriptor)) as twin:
+        try:
+            twin.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False

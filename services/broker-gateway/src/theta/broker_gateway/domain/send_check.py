@@ -26,6 +26,8 @@ class SendConditions:
     broker_link: bool
     gate_closed_by: str | None
     """Why the in-memory gate is closed for this order, `None` while it is open."""
+    lock_held: bool
+    """The connection that holds the sender's lock is alive."""
     elapsed_seconds: float
     """CLOCK_BOOTTIME since the claim began."""
     wall_elapsed_seconds: float
@@ -58,6 +60,8 @@ def send_refusal(conditions: SendConditions) -> str | None:
     refusal = session_refusal(conditions)
     if refusal is not None:
         return refusal
+    if not conditions.lock_held:
+        return "sender_lock_lost"
     if not 0 <= conditions.elapsed_seconds < conditions.send_within_seconds:
         return "send_by_passed"
     drift = abs(conditions.wall_elapsed_seconds - conditions.elapsed_seconds)

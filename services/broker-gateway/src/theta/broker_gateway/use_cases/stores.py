@@ -49,6 +49,10 @@ class SenderLock(Protocol):
 
     def shared(self) -> AbstractContextManager[None]: ...
 
+    def still_held(self) -> bool:
+        """Tell at once, asking nobody, whether the shared lock surely was not lost."""
+        ...
+
     def exclusive_within(self, seconds: float) -> AbstractContextManager[bool]:
         """Hold it exclusively, or yield False when it was not free within `seconds`."""
         ...

@@ -205,6 +205,7 @@ class SubmitOrder:
             reconciled=self._guard.reconciled_connection == state.connection_no,
             broker_link=state.broker_link,
             gate_closed_by=self._guard.closed_by(account or ""),
+            lock_held=self._lock.still_held(),
             elapsed_seconds=elapsed,
             wall_elapsed_seconds=wall_elapsed,
             send_within_seconds=SEND_WITHIN_SECONDS,

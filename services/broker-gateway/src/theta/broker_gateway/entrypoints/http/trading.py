@@ -49,6 +49,7 @@ def trading_router(parts: ApiParts) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["trading"])
     operator = Depends(require(Role.OPERATOR, parts.queries.token))
     _add_reads(router, parts)
+    _add_run_reads(router, parts)
 
     @router.post("/runs", status_code=202)
     def run(request: RunRequest, actor: TokenRecord = operator, key: Key = None) -> JSONResponse:
@@ -105,6 +106,23 @@ def trading_router(parts: ApiParts) -> APIRouter:
         return found
 
     return router
+
+
+def _add_run_reads(router: APIRouter, parts: ApiParts) -> None:
+    viewer = [Depends(require(Role.VIEWER, parts.queries.token))]
+
+    @router.get("/runs", dependencies=viewer)
+    def runs(limit: Annotated[int, Query(ge=1, le=500)] = 50) -> dict[str, Any]:
+        """The newest runs, newest first."""
+        return {"runs": parts.queries.runs(limit=limit)}
+
+    @router.get("/runs/{run_id}", dependencies=viewer)
+    def run(run_id: UUID) -> dict[str, Any]:
+        """One run with its decisions and the intents that came of them."""
+        found = parts.queries.run(run_id)
+        if found is None:
+            raise ProblemError(404, "no_such_run", f"There is no run {run_id}.")
+        return found
 
 
 def _add_reads(router: APIRouter, parts: ApiParts) -> None:
