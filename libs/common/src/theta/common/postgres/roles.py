@@ -105,6 +105,8 @@ def apply_roles(connection: Connection, passwords: Mapping[str, str]) -> None:
         connection.exec_driver_sql(
             "grant execute on function journal_append(text, text, text, text, json) to " + role
         )
+        if role == "theta_gateway":
+            connection.exec_driver_sql("grant execute on function claim_place to " + role)
         # Each service checks at its start that the schema is the one it was built for.
         _execute(connection, "grant select on {} to {}", "alembic_version", role)
         idle_ms = _IDLE_IN_TRANSACTION_MS.get(role, 60_000)

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, Row, case, exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from theta.broker_gateway.adapters.postgres_plain_claim import claim_at_once, claimed_order
 from theta.broker_gateway.adapters.postgres_rows import one_child
 from theta.broker_gateway.domain.records import (
     ACTOR,
@@ -63,33 +64,42 @@ class PostgresClaims:
     def claim(self, request: ClaimRequest) -> ClaimedOrder | NotClaimed:
         """Claim the intent for one place, in one transaction; see §5.1 for its locks."""
         with transaction(self._engine) as connection:
-            seen = get_intent(connection, request.intent_id)
-            if seen is None or seen.session != self._session:
-                return NotClaimed(code="no_such_intent", final=True)
-            if seen.state != OrderState.APPROVED.value:
-                return NotClaimed(code=f"intent_is_{seen.state}", final=True)
-            if not lease.check(connection, name=self.lease_name, epoch=request.epoch):
-                return NotClaimed(code="lease_lost", final=False)
-            refusal = self._gate_refusal(connection, seen)
-            if refusal is not None:
-                return NotClaimed(code=refusal, final=False)
-            intent = get_intent(connection, request.intent_id, lock=True)
-            if intent is None or intent.state != OrderState.APPROVED.value:
-                return NotClaimed(code="intent_moved", final=True)
-            if intent.expires_market_at <= request.market_at:
-                move_intent(
-                    connection,
-                    intent.id,
-                    OrderState.EXPIRED,
-                    reason=f"its validity ended at {intent.expires_market_at.isoformat()}",
-                    actor=ACTOR,
-                )
-                return NotClaimed(code="expired", final=True)
-            if self._blocked(connection, intent):
-                return NotClaimed(code="unknown_on_underlying", final=False)
-            claimed = self._write_claim(connection, intent, request)
-            self._faults.reach("gateway.claim.before_commit")
+            claimed = claim_at_once(
+                connection, request, session=self._session
+            ) or self._step_by_step(connection, request)
+            if isinstance(claimed, ClaimedOrder):
+                self._faults.reach("gateway.claim.before_commit")
         return claimed
+
+    def _step_by_step(
+        self, connection: Connection, request: ClaimRequest
+    ) -> ClaimedOrder | NotClaimed:
+        """Claim what is out of the ordinary, or say what forbids it."""
+        seen = get_intent(connection, request.intent_id)
+        if seen is None or seen.session != self._session:
+            return NotClaimed(code="no_such_intent", final=True)
+        if seen.state != OrderState.APPROVED.value:
+            return NotClaimed(code=f"intent_is_{seen.state}", final=True)
+        if not lease.check(connection, name=self.lease_name, epoch=request.epoch):
+            return NotClaimed(code="lease_lost", final=False)
+        refusal = self._gate_refusal(connection, seen)
+        if refusal is not None:
+            return NotClaimed(code=refusal, final=False)
+        intent = get_intent(connection, request.intent_id, lock=True)
+        if intent is None or intent.state != OrderState.APPROVED.value:
+            return NotClaimed(code="intent_moved", final=True)
+        if intent.expires_market_at <= request.market_at:
+            move_intent(
+                connection,
+                intent.id,
+                OrderState.EXPIRED,
+                reason=f"its validity ended at {intent.expires_market_at.isoformat()}",
+                actor=ACTOR,
+            )
+            return NotClaimed(code="expired", final=True)
+        if self._blocked(connection, intent):
+            return NotClaimed(code="unknown_on_underlying", final=False)
+        return self._write_claim(connection, intent, request)
 
     def command_stands(self, request: ClaimRequest) -> ClaimedOrder | None:
         """Return the order when this very attempt and epoch were committed, else `None`."""
@@ -107,7 +117,7 @@ class PostgresClaims:
             child = one_child(connection, row.child_id)
             assert intent is not None
             assert child is not None
-            return _claimed(intent, child.id, child.order_ref, child.quantity, request)
+            return claimed_order(intent, child.id, child.order_ref, child.quantity, request)
 
     def mark_sent(self, command_id: UUID, *, sent_at: datetime) -> None:
         claimed = broker_command.c.outcome == "claimed"
@@ -338,31 +348,7 @@ class PostgresClaims:
                 "intent_id": str(intent.id),
             },
         )
-        return _claimed(intent, child_id, order_ref, quantity, request)
-
-
-def _claimed(
-    intent: Row[Any], child_id: UUID, order_ref: str, quantity: int, request: ClaimRequest
-) -> ClaimedOrder:
-    return ClaimedOrder(
-        intent_id=intent.id,
-        child_id=child_id,
-        command_id=request.command_id,
-        epoch=request.epoch,
-        connection_no=request.connection_no,
-        order_id=request.order_id,
-        order_ref=order_ref,
-        account=intent.account,
-        contract=Contract.from_record(intent.contract),
-        action=Action(intent.action),
-        quantity=quantity,
-        limit_price=intent.limit_price,
-        strategy=intent.strategy,
-        symbol=intent.symbol,
-        effect=Effect(intent.effect),
-        kind=IntentKind(intent.kind),
-        approved_at=intent.updated_at,
-    )
+        return claimed_order(intent, child_id, order_ref, quantity, request)
 
 
 def _place_row(request: ClaimRequest, account: str, child_id: UUID, session: str) -> Any:

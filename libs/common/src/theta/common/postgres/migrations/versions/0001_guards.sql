@@ -106,3 +106,51 @@ begin
   return new;
 end $$;
 create trigger wake_relay after insert on outbox for each row execute function wake_relay();
+
+-- The plain claim of order-protocol §5.1 in one round trip: lease, gate, intent locked in that order,
+-- then child, command, states and journal. Returns the intent as it was approved; no row and nothing
+-- changed when anything is out of the ordinary, and then the caller goes step by step and says why.
+create function claim_place(
+  p_intent uuid, p_session text, p_lease text, p_epoch bigint, p_market_at timestamptz,
+  p_child uuid, p_order_ref text, p_client integer, p_order_id bigint, p_connection bigint,
+  p_command uuid, p_send_within_ms integer, p_actor text)
+returns setof order_intent language plpgsql set search_path = public, pg_temp as $$
+declare
+  wanted order_intent%rowtype;
+  why text := 'claimed as order ' || p_order_id;
+begin
+  select * into wanted from order_intent where id = p_intent and session = p_session and state = 'approved';
+  if not found then return; end if;
+  perform 1 from lease where name = p_lease and epoch = p_epoch and expires_at > clock_timestamp() for share;
+  if not found then return; end if;
+  perform 1 from trading_gate where account = wanted.account and state = 'active' for share;
+  if not found then return; end if;
+  if exists (select 1 from trading_state where account = wanted.account and ended_at is null) then return; end if;
+  select * into wanted from order_intent where id = p_intent for update;
+  if wanted.state <> 'approved' or wanted.expires_market_at <= p_market_at or wanted.filled_quantity <> 0 then
+    return;
+  end if;
+  if wanted.effect = 'opening' and exists (
+    select 1 from order_intent i join child_order c on c.intent_id = i.id
+    where i.account = wanted.account and i.symbol = wanted.symbol and c.state in ('unknown', 'needs_person')
+  ) then return; end if;
+  if exists (select 1 from child_order where intent_id = p_intent) then return; end if;
+  insert into child_order (id, account, session, intent_id, sequence, order_ref, state, quantity, limit_price)
+    values (p_child, wanted.account, p_session, p_intent, 1, p_order_ref, 'approved', wanted.quantity,
+      wanted.limit_price);
+  update child_order set state = 'submitting', state_reason = why, client_id = p_client, order_id = p_order_id,
+      connection_no = p_connection, claimed_market_at = p_market_at
+    where id = p_child;
+  insert into broker_command (id, account, session, child_id, kind, attempt, epoch, connection_no, order_id,
+      claimed_market_at, send_within_ms)
+    values (p_command, wanted.account, p_session, p_child, 'place', 1, p_epoch, p_connection, p_order_id,
+      p_market_at, p_send_within_ms);
+  update order_intent set state = 'submitting', state_reason = why where id = p_intent;
+  perform journal_append(wanted.account, p_actor, 'intent.submitting', p_intent::text,
+    json_build_object('from', 'approved', 'reason', why, 'symbol', wanted.symbol));
+  perform journal_append(wanted.account, p_actor, 'child.submitting', p_child::text,
+    json_build_object('from', 'approved', 'reason', why, 'order_ref', p_order_ref, 'intent_id', p_intent));
+  return next wanted;
+end $$;
+revoke all on function claim_place(uuid, text, text, bigint, timestamptz, uuid, text, integer, bigint, bigint,
+  uuid, integer, text) from public;
