@@ -6,6 +6,7 @@ from tests.support.servers import (
     postgres_server,
     redis_server,
     redis_url,
+    reused_database,
     server_folder,
 )
 
@@ -15,5 +16,6 @@ __all__ = [
     "postgres_server",
     "redis_server",
     "redis_url",
+    "reused_database",
     "server_folder",
 ]

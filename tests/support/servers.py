@@ -5,16 +5,18 @@ Import the fixtures by name in `tests/conftest.py`; a test that asks for none pa
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 import redis
 
+from theta.common.postgres.tables import metadata
 from theta.embedded.postgres import EmbeddedPostgres
 from theta.embedded.redis import EmbeddedRedis
 from theta.embedded.schema import (
@@ -27,14 +29,22 @@ from theta.embedded.schema import (
 )
 
 TEMPLATE_DATABASE = "theta_template"
+TEST_DATABASE = "theta_test"
+SCHEMA_FINGERPRINT = """
+    select md5(string_agg(item, ',' order by item)) from (
+      select relname::text from pg_class where relnamespace = 'public'::regnamespace
+      union all select conname::text from pg_constraint
+        where connamespace = 'public'::regnamespace
+      union all select tgname::text || tgenabled::text from pg_trigger
+    ) as schema_items (item)
+"""
+Row = tuple[Any, ...]
 ROLE_PASSWORDS = {role: f"{role}-password" for role in ROLES}
-
-_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Database:
-    """A freshly migrated database of one test."""
+    """An empty database of the newest schema."""
 
     superuser_url: str
 
@@ -69,13 +79,52 @@ def migrated_template(postgres_server: EmbeddedPostgres) -> str:
     return TEMPLATE_DATABASE
 
 
+@pytest.fixture(scope="session")
+def reused_database(
+    postgres_server: EmbeddedPostgres, migrated_template: str
+) -> tuple[str, Row | None]:
+    """Return URL and schema fingerprint of the database that each test gets, emptied."""
+    create_database(postgres_server.superuser_url, TEST_DATABASE, template=migrated_template)
+    url = with_database(postgres_server.superuser_url, TEST_DATABASE)
+    return url, fingerprint_of(url)
+
+
 @pytest.fixture
-def database(postgres_server: EmbeddedPostgres, migrated_template: str) -> Iterator[Database]:
-    """Yield a database of the test's own, copied from the migrated one and dropped afterwards."""
-    name = f"test_{next(_numbers)}"
-    create_database(postgres_server.superuser_url, name, template=migrated_template)
-    yield Database(superuser_url=with_database(postgres_server.superuser_url, name))
-    drop_database(postgres_server.superuser_url, name)
+def database(
+    postgres_server: EmbeddedPostgres,
+    migrated_template: str,
+    reused_database: tuple[str, Row | None],
+) -> Database:
+    """Return an empty database of the newest schema; nobody else is connected to it."""
+    url, fingerprint = reused_database
+    if not emptied(url, fingerprint):
+        drop_database(postgres_server.superuser_url, TEST_DATABASE)
+        create_database(postgres_server.superuser_url, TEST_DATABASE, template=migrated_template)
+    return Database(superuser_url=url)
+
+
+def emptied(superuser_url: str, fingerprint: Row | None) -> bool:
+    """Empty the database; False when a test changed its schema, so that it must be made anew.
+
+    Deleting takes 20 ms where copying and dropping a database takes 450 ms.
+    """
+    with psycopg.connect(superuser_url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        if connection.execute(SCHEMA_FINGERPRINT).fetchone() != fingerprint:
+            return False
+        connection.execute("set session_replication_role = replica")  # guards and keys rest
+        names = sorted(set(metadata.tables) - {"order_transition"})
+        connection.execute("; ".join(f"delete from {name}" for name in names))
+    return True
+
+
+def fingerprint_of(superuser_url: str) -> Row | None:
+    """Return what identifies the schema: its relations, constraints and armed triggers."""
+    with psycopg.connect(superuser_url.replace("+psycopg", "")) as connection:
+        return connection.execute(SCHEMA_FINGERPRINT).fetchone()
 
 
 @pytest.fixture(scope="session")
