@@ -52,9 +52,10 @@ def test_a_fill_and_a_halt_survive_the_loss_of_the_database(
     account = account_of(service)
     filling = approve(engine, account=account, price="50.00")
     open_still = approve(engine, account=account, price="50.00", contract=put(strike="735"))
-    for intent_id in (filling, open_still):
-        service.submit(intent_id)
-        eventually(lambda one=intent_id: intent_state(engine, one) == "working", 10)
+    service.submit(filling)
+    service.submit(open_still)
+    eventually(lambda: intent_state(engine, filling) == "working", 10)
+    eventually(lambda: intent_state(engine, open_still) == "working", 10)
     waiting = approve(engine, account=account, price="50.00", contract=put(strike="730"))
     fills, stays = (only_child(engine, each).order_ref for each in (filling, open_still))
     engine.dispose()
