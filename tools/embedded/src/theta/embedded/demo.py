@@ -58,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--data-dir", type=Path, help="an empty or absent folder to use and keep; else a fresh one"
     )
+    parser.add_argument("--picture", type=Path, help="also write what was shown as an SVG")
     parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="thetagang.toml")
     return parser
 
@@ -69,7 +70,7 @@ def _run(options: argparse.Namespace, folder: Path, screen: Screen) -> int:
             "one with --config."
         )
     outcome: Outcome | None = None
-    screen.step(f"data and logs are in {folder}")
+    screen.step(f"data and logs are in {folder}", pictured=False)
     # Never a database of somebody else's: what the environment says about servers is not read.
     servers = EmbeddedServers(folder / "servers", environment={}, progress=screen.step)
     with SlackSink() as sink, servers:
@@ -81,6 +82,9 @@ def _run(options: argparse.Namespace, folder: Path, screen: Screen) -> int:
                 outcome = story.run()
             except ThetaError as error:
                 raise type(error)(f"{error} (step: {story.step}; logs: {folder})") from error
+            if options.picture is not None:
+                story.show(outcome)
+                screen.save_picture(options.picture, "make demo")
             if not options.once:
                 story.show(outcome)
                 screen.figures(outcome.figures(screen.seconds))

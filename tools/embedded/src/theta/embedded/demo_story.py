@@ -188,10 +188,8 @@ class Story:
 
     def _tell_decisions(self) -> None:
         for row in query(self._url, _DECISIONS):
-            self._screen.step(
-                f"  decided: {row['symbol']} {row['kind']}: {row['outcome']}: "
-                f"{_reasons(row['rationale'])}"
-            )
+            deciding = _reasons(row["rationale"]).partition("; ")[0]
+            self._screen.step(f"  decided: {row['symbol']}: {deciding}")
 
     def _see_crash(self) -> frozenset[str]:
         processes = self._deployment.processes

@@ -99,7 +99,7 @@ def settle(
             if all_up and any(item.rule == "reservation_released" for item in violations):
                 refresh()
             first = waiting[0] if waiting else str(violations[0])
-            notice(f"not settled yet: {first}")
+            notice(f"  still under way: {first}")
         elif calm_since is None:
             calm_since = now
         if now > deadline or (calm_since is not None and now - calm_since >= calm_seconds):
