@@ -16,6 +16,9 @@ from tests.support.servers import Database
 from theta.common.postgres.engine import make_engine
 from theta.common.postgres.tables import alert, execution, order_event, trading_gate, trading_state
 
+pytestmark = pytest.mark.slow
+"""Each waits for seconds of the gateway's own timing: `make e2e` runs them."""
+
 
 @pytest.fixture
 def owner(database: Database) -> Iterator[Engine]:

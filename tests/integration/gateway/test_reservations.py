@@ -17,6 +17,9 @@ from theta.common.errors import UnavailableError
 from theta.common.postgres.engine import make_engine
 from theta.common.postgres.tables import buying_power_reservation, portfolio_snapshot
 
+pytestmark = pytest.mark.slow
+"""Each waits for seconds of the gateway's own timing: `make e2e` runs them."""
+
 
 @pytest.fixture
 def owner(database: Database) -> Iterator[Engine]:
