@@ -85,9 +85,12 @@ declare
   line text;
   line_hash text;
 begin
-  insert into journal_head (account, sequence, hash) values (p_account, 0, repeat('0', 64))
-    on conflict (account) do nothing;
   select * into head from journal_head where account = p_account for update;
+  if not found then
+    insert into journal_head (account, sequence, hash) values (p_account, 0, repeat('0', 64))
+      on conflict (account) do nothing;
+    select * into head from journal_head where account = p_account for update;
+  end if;
   line := json_build_object(
     'account', p_account, 'sequence', head.sequence + 1,
     'at', to_char(written_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
