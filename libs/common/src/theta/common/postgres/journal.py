@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -25,9 +25,11 @@ _READ = """
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JournalRow:
-    """One row as stored. `body` is the canonical JSON text that was hashed."""
+class JournalRow(NamedTuple):
+    """One row as stored. `body` is the canonical JSON text that was hashed.
+
+    A tuple, since verifying makes one for each of millions of rows.
+    """
 
     account: str
     sequence: int
@@ -91,16 +93,7 @@ def read_rows(connection: Connection, account: str | None = None) -> Iterator[Jo
     statement = text(_READ.format(where=where)).execution_options(yield_per=5000)
     parameters = {"account": account} if account is not None else {}
     for row in connection.execute(statement, parameters):
-        yield JournalRow(
-            account=row[0],
-            sequence=row[1],
-            actor=row[2],
-            kind=row[3],
-            subject=row[4],
-            body=row[5],
-            previous_hash=row[6],
-            hash=row[7],
-        )
+        yield JournalRow._make(row)
 
 
 def read_heads(connection: Connection) -> dict[str, tuple[int, str]]:
@@ -152,7 +145,7 @@ def _problem_with(row: JournalRow, last_sequence: int, last_hash: str) -> str | 
     if hashlib.sha256((last_hash + row.body).encode()).hexdigest() != row.hash:
         return "its text does not match its hash"
     said = json.loads(row.body)
-    columns = (row.account, row.sequence, row.actor, row.kind, row.subject)
-    if columns != tuple(said[name] for name in ("account", "sequence", "actor", "kind", "subject")):
+    names = ("account", "sequence", "actor", "kind", "subject")
+    if row[:5] != tuple(said[name] for name in names):
         return "its columns differ from its hashed text"
     return None
