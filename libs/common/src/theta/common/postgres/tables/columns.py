@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import (
     CheckConstraint,
     Column,
@@ -40,6 +42,6 @@ def json(name: str, *, nullable: bool = False) -> Column[object]:
     return Column(name, JSONB, nullable=nullable)
 
 
-def one_of(column: str, values: object) -> CheckConstraint:
-    listed = ", ".join(f"'{value}'" for value in sorted(str(v) for v in values))  # type: ignore[attr-defined]  # an iterable of enum members
+def one_of(column: str, values: Iterable[object]) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in sorted(str(v) for v in values))
     return CheckConstraint(f"{column} in ({listed})", name=column)
