@@ -14,6 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, insert, text
 from sqlalchemy.exc import IntegrityError
 
+from tests.support.eventually import eventually
 from tests.support.servers import Database
 from theta.common.adapters import RandomIds, SystemClock
 from theta.common.domain.decisions import ProposedOrder
@@ -354,3 +355,41 @@ def test_market_time_is_extrapolated_by_its_rate_and_absent_when_unknown(engine:
     assert 3 <= found.observed_age_seconds < 30
     ahead = (found.at - AT).total_seconds()
     assert ahead == pytest.approx(60 * found.observed_age_seconds, abs=0.01)
+
+
+def test_a_transaction_that_idled_too_long_did_not_happen(engine: Engine) -> None:
+    def idle_too_long() -> None:
+        with transaction(engine) as connection:
+            connection.execute(text("set local idle_in_transaction_session_timeout = '50ms'"))
+            raised = alerts.raise_alert(
+                connection,
+                account=ACCOUNT,
+                session=None,
+                severity="info",
+                kind="test",
+                title="t",
+                message="m",
+                context={},
+                source_key="idle",
+            )
+            assert raised is not None
+            with engine.connect() as other:
+                eventually(lambda: not idle_transactions(other))
+            connection.execute(text("select 1"))
+
+    with pytest.raises(UnavailableError):
+        idle_too_long()
+    with transaction(engine) as connection:
+        assert connection.execute(text("select count(*) from alert")).scalar_one() == 0
+
+
+def idle_transactions(connection: Connection) -> list[Any]:
+    found = connection.execute(
+        text(
+            "select pid from pg_stat_activity where datname = current_database()"
+            " and state like 'idle in transaction%' and pid <> pg_backend_pid()"
+        )
+    )
+    rows = list(found)
+    connection.commit()
+    return rows

@@ -31,6 +31,9 @@ from theta.strategy.use_cases.claim_slot import ClaimSlots
 from theta.strategy.use_cases.relay_outbox import RelayOutbox
 from theta.strategy.use_cases.sweep_unfinished import SweepUnfinished
 
+pytestmark = pytest.mark.slow
+"""Each waits for the schedule's own periods: `make e2e` runs them."""
+
 AGE = timedelta(seconds=10)
 
 

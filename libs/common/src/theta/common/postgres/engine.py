@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from psycopg.errors import IdleInTransactionSessionTimeout, TransactionTimeout
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
@@ -76,8 +77,10 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     with connection:
         try:
             yield connection
-        except (OperationalError, InterfaceError) as error:
+        except DBAPIError as error:
             _discard(connection)
+            if not _is_loss(error):
+                raise
             raise UnavailableError(f"the database was lost: {_brief(error)}") from error
         except BaseException:
             _discard(connection)
@@ -85,15 +88,23 @@ def transaction(engine: Engine) -> Iterator[Connection]:
         try:
             connection.commit()
         except DBAPIError as error:
-            lost = error.connection_invalidated or isinstance(
-                error, (OperationalError, InterfaceError)
-            )
             _discard(connection)
-            if lost:
+            if _is_loss(error):
                 raise CommitUnknownError(
                     f"the answer to COMMIT was lost: {_brief(error)}"
                 ) from error
             raise
+
+
+def _is_loss(error: DBAPIError) -> bool:
+    """Tell whether the server or the connection went away, rather than refused the statement.
+
+    A transaction that idled too long is ended by the server (order-protocol §4) with an error of
+    the class "internal": it counts as a loss too, since nothing of it happened.
+    """
+    if error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError)):
+        return True
+    return isinstance(error.orig, (IdleInTransactionSessionTimeout, TransactionTimeout))
 
 
 def _discard(connection: Connection) -> None:
