@@ -64,7 +64,9 @@ def build_app() -> FastAPI:
 def client() -> Iterator[httpx.Client]:
     server = UvicornThread(build_app(), "127.0.0.1", 0)
     server.start()
-    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", trust_env=False) as http:
+    with httpx.Client(
+        base_url=f"http://127.0.0.1:{server.port}", trust_env=False, timeout=30
+    ) as http:
         yield http
     server.stop()
 
