@@ -17,7 +17,13 @@ FINAL = frozenset({FILLED, CANCELLED, INACTIVE})
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
     """What a client asks for. Prices are USD per share; ``limit`` is ``None`` where the type has
-    none."""
+    none.
+
+    ``stop`` is the auxiliary price (trigger of a STP, offset of a trailing order). ``good_till``
+    and ``good_after`` are TWS times as sent, empty for none. ``algo`` and ``algo_params`` are the
+    strategy and its tags as sent. ``extras`` holds every other attribute as sent, by its API name,
+    to be told again in open orders; the exchange does not read it.
+    """
 
     action: str
     quantity: Decimal
@@ -30,6 +36,17 @@ class OrderRequest:
     transmit: bool
     what_if: bool
     open_close: str = ""
+    stop: Decimal | None = None
+    good_till: str = ""
+    good_after: str = ""
+    algo: str = ""
+    algo_params: tuple[tuple[str, str], ...] = ()
+    parent_id: int = 0
+    oca_group: str = ""
+    oca_type: int = 0
+    all_or_none: bool = False
+    leg_prices: tuple[Decimal | None, ...] = ()
+    extras: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_buy(self) -> bool:
@@ -71,6 +88,19 @@ class Order:
     ended_at: float | None = None
     end_reason: str = ""
     timeline: list[dict[str, Any]] = field(default_factory=list)
+    stop: Decimal | None = None
+    triggered: bool = False
+    good_till: str = ""
+    good_after: str = ""
+    algo: str = ""
+    algo_params: tuple[tuple[str, str], ...] = ()
+    parent_id: int = 0
+    oca_group: str = ""
+    oca_type: int = 0
+    all_or_none: bool = False
+    open_close: str = ""
+    transmit: bool = True
+    extras: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_buy(self) -> bool:
@@ -102,7 +132,11 @@ class Order:
         values = dict(stored)
         for name in ("quantity", "filled", "value", "last_price"):
             values[name] = Decimal(values[name])
-        values["limit"] = None if values["limit"] is None else Decimal(values["limit"])
+        for name in ("limit", "stop"):
+            stored_price = values.get(name)
+            values[name] = None if stored_price is None else Decimal(stored_price)
+        for name in ("algo_params", "extras"):
+            values[name] = tuple((tag, text) for tag, text in values.get(name, ()))
         return cls(**values)
 
 
@@ -128,6 +162,11 @@ class Execution:
     exchange: str
     commission: Decimal
     realized: Decimal | None
+    leg: bool = False
+    """Whether this is a leg of a combination's fill; the combination has an execution too."""
+
+    liquidity: int = 2
+    """1 added, 2 removed liquidity."""
 
     def dump(self) -> dict[str, Any]:
         return {name: _plain(value) for name, value in asdict(self).items()}

@@ -24,8 +24,34 @@ _EPOCH_DAY = date(2026, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
+class Leg:
+    """One leg of a combination: ``ratio`` units of ``con_id`` per unit of the combination.
+
+    ``action`` is BUY or SELL as seen by a buyer of the combination. ``open_close`` is 0 for the
+    same as the combination.
+    """
+
+    con_id: int
+    ratio: int
+    action: str
+    exchange: str = "SMART"
+    open_close: int = 0
+
+    @property
+    def sign(self) -> int:
+        """1 when a buyer of the combination buys this leg, -1 when he sells it."""
+        return 1 if self.action == "BUY" else -1
+
+
+@dataclass(frozen=True, slots=True)
 class Contract:
-    """One stock or option. ``strike`` is 0 and ``expiry`` and ``right`` are empty for a stock."""
+    """One stock (STK), option (OPT), index (IND) or combination (BAG).
+
+    ``strike`` is 0 and ``expiry`` and ``right`` are empty for all but an option; ``legs`` is empty
+    for all but a combination. ``option_class`` names the trading class of an option that is not
+    its symbol (SPXW); ``shares`` is what one option delivers, so that an adjusted option may
+    differ from its ``price_multiplier``.
+    """
 
     con_id: int
     symbol: str
@@ -35,10 +61,20 @@ class Contract:
     right: str
     primary_exchange: str
     under_con_id: int
+    legs: tuple[Leg, ...] = ()
+    option_class: str = ""
+    price_multiplier: int = MULTIPLIER
+    shares: int = MULTIPLIER
+    currency: str = "USD"
+    cash_settled: bool = False
 
     @property
     def is_option(self) -> bool:
         return self.sec_type == "OPT"
+
+    @property
+    def is_combination(self) -> bool:
+        return self.sec_type == "BAG"
 
     @property
     def is_call(self) -> bool:
@@ -46,17 +82,25 @@ class Contract:
 
     @property
     def multiplier(self) -> int:
-        """Shares per contract: 1 for a stock."""
-        return MULTIPLIER if self.is_option else 1
+        """What a price per share is multiplied with for the value of one unit: 1 for a stock.
+
+        A combination of options is priced per share of its legs, so it has their multiplier.
+        """
+        if self.is_option or (self.is_combination and self.price_multiplier > 1):
+            return self.price_multiplier
+        return 1
 
     @property
     def local_symbol(self) -> str:
         if not self.is_option:
             return self.symbol
-        return f"{self.symbol:<6}{self.expiry[2:]}{self.right}{round(self.strike * 1000):08d}"
+        named = self.option_class or self.symbol
+        return f"{named:<6}{self.expiry[2:]}{self.right}{round(self.strike * 1000):08d}"
 
     @property
     def trading_class(self) -> str:
+        if self.option_class:
+            return self.option_class
         return self.symbol if self.is_option or self.primary_exchange != "NASDAQ" else "NMS"
 
     def describe(self) -> dict[str, object]:
@@ -88,6 +132,8 @@ class Query:
     currency: str = ""
     local_symbol: str = ""
     trading_class: str = ""
+    legs: tuple[Leg, ...] = ()
+    include_expired: bool = False
 
     def accepts(self, contract: Contract) -> bool:
         """Whether ``contract`` fits every part the client gave."""
