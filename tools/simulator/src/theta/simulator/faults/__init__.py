@@ -1,1 +1,1 @@
-"""Faults that the control API can arm."""
+"""What can go wrong, when it does, and what a client sees of it."""

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from theta.simulator.faults.requests import intercepts
 from theta.simulator.gateway.subscriptions import Subscriptions
 from theta.simulator.wire import codes, messages, versioned
 from theta.simulator.wire.fields import Fields, RequestError, whole_number
@@ -113,8 +114,16 @@ class Session(asyncio.Protocol):
         if not self._within_rate():
             return
         self._gateway.count(self.client_id, number)
+        self.request(number, values)
+
+    def request(self, number: int, values: list[str]) -> None:
+        """Answer one request, by a fault in force or by the gateway; ``values`` start with its
+        number."""
+        if self._closed:
+            return
         try:
-            self._gateway.handle(self, number, Fields(values[1:]))
+            if not intercepts(self._gateway, self, number, values):
+                self._gateway.handle(self, number, Fields(values[1:]))
         except RequestError as error:
             self.error(request_id(number, values), error.code, error.text)
 
@@ -150,7 +159,15 @@ class Session(asyncio.Protocol):
     # -- outgoing ----------------------------------------------------------------------------------
 
     def write(self, fields: "list[object]") -> None:
-        """Send now."""
+        """Send now, unless an armed fault delays, swaps, doubles or swallows it."""
+        delivery = self._gateway.faults.delivery
+        if delivery.active and self.client_id is not None:
+            delivery.deliver(self, fields)
+        else:
+            self.put(fields)
+
+    def put(self, fields: "list[object]") -> None:
+        """Send now, whatever faults are armed."""
         transport = self._transport
         if self._closed or self.frozen or transport is None or transport.is_closing():
             return
