@@ -74,23 +74,21 @@ def states(database: Database) -> list[str]:
     return found
 
 
-def make_due(database: Database) -> None:
-    engine = make_engine(database.superuser_url, application_name="test")
-    with transaction(engine) as connection:
-        connection.execute(text("update alert_delivery set next_attempt_at = clock_timestamp()"))
-    engine.dispose()
-
-
 @pytest.mark.parametrize("point", ["alerts.deliver.before_send", "alerts.deliver.after_send"])
 def test_killed_while_sending_it_delivers_after_its_restart(
-    durable_database: Database, sink: SlackSink, start: Start, tmp_path: Path, point: str
+    durable_database: Database,
+    sink: SlackSink,
+    environ: dict[str, str],
+    start: Start,
+    tmp_path: Path,
+    point: str,
 ) -> None:
+    environ["THETA_ALERT_TAKEOVER_SECONDS"] = "1"
     (tmp_path / "faults.json").write_text(json.dumps({point: {"action": "kill"}}))
     raise_one(durable_database, "killed")
     first = start()
     assert first.wait() == -signal.SIGKILL
     assert states(durable_database) == ["sending"]
-    make_due(durable_database)
     second = start()
     eventually(lambda: states(durable_database) == ["delivered"], 20)
     assert sink.delivered[-1].title == "killed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
@@ -21,9 +22,10 @@ from theta.common.ports import MarketTime
 from theta.common.postgres.engine import transaction
 from theta.common.postgres.outbox import post
 from theta.common.redis.connection import connect
+from theta.strategy.adapters.leadership import PostgresLeadership
 from theta.strategy.adapters.outbox import PostgresOutbox, PostgresWakeups
 from theta.strategy.adapters.redis_queue import RedisQueue
-from theta.strategy.adapters.schedule_records import PostgresLeadership, PostgresSlots
+from theta.strategy.adapters.schedule_records import PostgresSlots
 from theta.strategy.adapters.unfinished import PostgresUnfinished
 from theta.strategy.entrypoints.schedule import Schedule
 from theta.strategy.ports import Job
@@ -35,6 +37,7 @@ pytestmark = pytest.mark.slow
 """Each waits for the schedule's own periods: `make e2e` runs them."""
 
 AGE = timedelta(seconds=10)
+Pair = tuple[PostgresLeadership, PostgresLeadership]
 
 
 class At:
@@ -271,12 +274,69 @@ def test_an_alert_without_delivery_is_asked_for_again_a_bounded_number_of_times(
     assert house.value("select count(*) from outbox where job_name = 'alerts.deliver'") == 20
 
 
-def test_one_leader_at_a_time(house: House) -> None:
-    first = PostgresLeadership(house.strategy, holder="a")
-    second = PostgresLeadership(house.strategy, holder="b")
+@pytest.fixture
+def pair(house: House) -> Iterator[Pair]:
+    both = (
+        PostgresLeadership(house.strategy, holder="a"),
+        PostgresLeadership(house.strategy, holder="b"),
+    )
+    yield both
+    for one in both:
+        with contextlib.suppress(UnavailableError):
+            one.release()
+
+
+def test_one_leader_at_a_time(pair: Pair) -> None:
+    first, second = pair
     assert (first.hold(), second.hold(), first.hold()) == (True, False, True)
     first.release()
     assert (second.hold(), first.hold()) == (True, False)
+
+
+def test_a_leader_whose_process_ended_is_succeeded_at_once(house: House, pair: Pair) -> None:
+    first, second = pair
+    assert (first.hold(), second.hold()) == (True, False)
+    # What PostgreSQL sees of a killed process: its connections end, its lease stands.
+    end_connections(house)
+    assert eventually(lambda: leads(second))
+    assert (leads(first), leads(second)) == (False, True)
+
+
+def test_a_leader_that_lost_its_connection_leads_on_with_a_new_epoch(
+    house: House, pair: Pair
+) -> None:
+    leader, _ = pair
+    assert leader.hold()
+    end_connections(house)
+    assert eventually(lambda: leads(leader))
+    assert house.value("select epoch from lease where name = 'schedule'") == 2
+
+
+def test_a_leader_that_stands_still_is_waited_for_until_its_lease_ends(
+    house: House, pair: Pair
+) -> None:
+    first, second = pair
+    assert (first.hold(), second.hold()) == (True, False)
+    house.write("update lease set expires_at = clock_timestamp() where name = 'schedule'")
+    assert (second.hold(), first.hold(), second.hold()) == (True, False, True)
+
+
+def leads(one: PostgresLeadership) -> bool:
+    """Take or renew; the first call after its connection ended may say so."""
+    try:
+        return one.hold()
+    except UnavailableError:
+        return False
+
+
+def end_connections(house: House) -> None:
+    with transaction(house.owner) as connection:
+        connection.execute(
+            text(
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+                " where usename = 'theta_strategy'"
+            )
+        )
 
 
 def test_the_schedule_relays_what_commits_and_survives_a_flush(
@@ -311,13 +371,7 @@ def test_the_schedule_relays_what_commits_and_survives_a_flush(
         client.flushall()
         eventually(lambda: jobs(client, "risk") >= 3)
         # The database cuts every connection: the schedule finds its way back.
-        with transaction(house.owner) as connection:
-            connection.execute(
-                text(
-                    "select pg_terminate_backend(pid) from pg_stat_activity"
-                    " where usename = 'theta_strategy'"
-                )
-            )
+        end_connections(house)
         client.flushall()
         eventually(lambda: jobs(client, "risk") >= 1, timeout_seconds=10)
     finally:

@@ -54,7 +54,10 @@ def serve(environ: Mapping[str, str]) -> int:
     stop = stop_on_signals()
     clock = SystemClock()
     deliver = DeliverAlerts(
-        deliveries=PostgresDeliveries(engine, RandomIds()), channels=channels, faults=faults
+        deliveries=PostgresDeliveries(engine, RandomIds()),
+        channels=channels,
+        faults=faults,
+        lease_seconds=settings.alert_takeover_seconds,
     )
     watch = Watch(deliver=deliver, silences=PostgresSilences(engine), clock=clock, stop=stop)
     worker = HandlerWorker(connection, queue_name=QUEUE, handlers=handlers(deliver), clock=clock)

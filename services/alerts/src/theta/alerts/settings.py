@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from theta.common.config.environment import ServiceSettings
 
@@ -16,6 +16,8 @@ class Settings(ServiceSettings):
 
     slack_webhook_url: SecretStr | None = None
     """https, or http to this machine. The whole address is a secret."""
+    alert_takeover_seconds: float = Field(default=30, ge=1, le=600)
+    """Shorter than a channel's slowest answer (Slack's timeout is 5 s), a message comes twice."""
 
     @field_validator("slack_webhook_url")
     @classmethod

@@ -22,13 +22,13 @@ from theta.common.process import fault_points, instance_name
 from theta.common.redis.connection import connect
 from theta.common.redis.worker import HandlerWorker
 from theta.strategy.adapters.gateway_http import GatewayHttp
+from theta.strategy.adapters.leadership import PostgresLeadership
 from theta.strategy.adapters.outbox import PostgresOutbox, PostgresWakeups
 from theta.strategy.adapters.records import PostgresRuns
 from theta.strategy.adapters.redis_queue import RedisQueue
 from theta.strategy.adapters.schedule_records import (
     RUN_JOB,
     RUN_QUEUE,
-    PostgresLeadership,
     PostgresSlots,
 )
 from theta.strategy.adapters.unfinished import PostgresUnfinished

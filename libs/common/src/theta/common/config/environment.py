@@ -120,6 +120,11 @@ VARIABLES: Final = _registry(
         secret=True,
     ),
     Variable(
+        name="THETA_ALERT_TAKEOVER_SECONDS",
+        meaning="a delivery under way for longer lost its process and is sent again",
+        default="30",
+    ),
+    Variable(
         name="THETA_RESOLVE_INTERVAL_SECONDS",
         meaning="gap between the two absence rounds (order-protocol §6)",
         default="10",

@@ -1,4 +1,4 @@
-"""The schedule's records in PostgreSQL: slots and leadership."""
+"""The schedule's slots in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from sqlalchemy import Engine, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from theta.common.ports import IdSource
-from theta.common.postgres import journal, lease, outbox
+from theta.common.postgres import journal, outbox
 from theta.common.postgres.alerts import raise_alert
-from theta.common.postgres.engine import CommitUnknownError, transaction
+from theta.common.postgres.engine import transaction
 from theta.common.postgres.tables import strategy_run
 from theta.common.telemetry import names
 from theta.common.telemetry.traces import current_traceparent, span
@@ -19,7 +19,6 @@ from theta.common.telemetry.traces import current_traceparent, span
 RUN_QUEUE = "strategy"
 RUN_JOB = "strategy.run"
 ACTOR = "schedule"
-LEADER_SECONDS = 10.0
 
 
 class PostgresSlots:
@@ -92,41 +91,3 @@ class PostgresSlots:
                 body={"slot": slot, "market_at": market_at.isoformat()},
             )
             return UUID(str(run_id))
-
-
-class PostgresLeadership:
-    """`Leadership` by the lease `schedule`."""
-
-    def __init__(self, engine: Engine, *, holder: str) -> None:
-        self._engine = engine
-        self._holder = holder
-        self._epoch: int | None = None
-
-    def hold(self) -> bool:
-        try:
-            with transaction(self._engine) as connection:
-                if self._epoch is not None and lease.renew(
-                    connection,
-                    name=ACTOR,
-                    holder=self._holder,
-                    epoch=self._epoch,
-                    ttl_seconds=LEADER_SECONDS,
-                ):
-                    return True
-                self._epoch = lease.acquire(
-                    connection,
-                    name=ACTOR,
-                    account="*",
-                    holder=self._holder,
-                    ttl_seconds=LEADER_SECONDS,
-                )
-        except CommitUnknownError:
-            return False  # the next call finds out
-        return self._epoch is not None
-
-    def release(self) -> None:
-        if self._epoch is None:
-            return
-        with transaction(self._engine) as connection:
-            lease.release(connection, name=ACTOR, holder=self._holder, epoch=self._epoch)
-        self._epoch = None
