@@ -19,6 +19,7 @@ from theta.simulator.gateway import (
     ticks,
 )
 from theta.simulator.gateway.callbacks import Callbacks
+from theta.simulator.gateway.limits import DEFAULT_LIMITS, Limits
 from theta.simulator.gateway.session import Session
 from theta.simulator.wire import codes, messages
 from theta.simulator.wire.fields import Fields, RequestError
@@ -40,9 +41,12 @@ class Gateway:
     """One simulated gateway. Lives on one event loop; nothing here is safe to call from another
     thread."""
 
-    def __init__(self, exchange: Exchange, behaviour: Behaviour) -> None:
+    def __init__(
+        self, exchange: Exchange, behaviour: Behaviour, limits: Limits = DEFAULT_LIMITS
+    ) -> None:
         self.exchange = exchange
         self.behaviour = behaviour
+        self.limits = limits
         self.faults = Faults()
         self.sessions: dict[int, Session] = {}
         self.callbacks = Callbacks(self)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("theta.simulator.session")
 _VERSIONS = re.compile(rb"v(\d{1,5})\.\.(\d{1,5})(?: .*)?")
-_RATE_MAX = 50
 _BACKLOG_BYTES_MAX = 16 << 20
 
 Build = Callable[[int], "list[object]"]
@@ -43,6 +42,7 @@ class Session(asyncio.Protocol):
         self._queue: deque[tuple[float, Build]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self._outgoing: list[bytes] = []
 
     # -- transport ---------------------------------------------------------------------------------
 
@@ -84,11 +84,13 @@ class Session(asyncio.Protocol):
     def drop(self) -> None:
         """Cut the connection at once, losing whatever is queued."""
         self._closed = True
+        self._outgoing.clear()
         if self._transport is not None:
             self._transport.abort()
 
     def finish(self) -> None:
         """Close once everything written has left."""
+        self._push()
         self._closed = True
         if self._transport is not None:
             self._transport.close()
@@ -141,18 +143,19 @@ class Session(asyncio.Protocol):
         self.write(messages.greeting(version, self._gateway.exchange.clock.now()))
 
     def _within_rate(self) -> bool:
-        if not self._gateway.behaviour.pacing:
+        allowed = self._gateway.limits.messages_per_second
+        if not self._gateway.behaviour.pacing or not allowed:
             return True
         now = self._loop.time()
         self._arrivals.append(now)
         while self._arrivals and now - self._arrivals[0] >= 1.0:
             self._arrivals.popleft()
         count = len(self._arrivals)
-        if count <= _RATE_MAX:
+        if count <= allowed:
             return True
         self._gateway.pacing_violations += 1
-        text = "Max rate of messages per second has been exceeded:max=50 rec="
-        self.error(-1, 100, f"{text}{count} (1)")
+        text = "Max rate of messages per second has been exceeded:max="
+        self.error(-1, 100, f"{text}{allowed} rec={count} (1)")
         self.finish()
         return False
 
@@ -168,14 +171,36 @@ class Session(asyncio.Protocol):
 
     def put(self, fields: "list[object]") -> None:
         """Send now, whatever faults are armed."""
+        self._gather(encode_fields(fields))
+
+    def write_frames(self, frames: list[bytes]) -> None:
+        """Send frames that are encoded already, as ``write`` would send their fields."""
+        delivery = self._gateway.faults.delivery
+        if delivery.active and self.client_id is not None:
+            for framed in frames:
+                delivery.deliver(self, list(decode_fields(framed[4:])))
+        else:
+            self._gather(b"".join(frames))
+
+    def _gather(self, data: bytes) -> None:
+        """Keep ``data`` for the one write at the end of this turn of the loop."""
+        if self._closed or self.frozen or self._transport is None:
+            return
+        self._outgoing.append(data)
+        if len(self._outgoing) == 1:
+            self._loop.call_soon(self._push)
+
+    def _push(self) -> None:
+        """Hand what was gathered to the socket."""
+        outgoing, self._outgoing = self._outgoing, []
         transport = self._transport
-        if self._closed or self.frozen or transport is None or transport.is_closing():
+        if not outgoing or self.frozen or transport is None or transport.is_closing():
             return
         if transport.get_write_buffer_size() > _BACKLOG_BYTES_MAX:
             _LOG.warning("client %s does not read; dropping its connection", self.client_id)
             self.drop()
             return
-        transport.write(encode_fields(fields))
+        transport.write(b"".join(outgoing))
 
     def error(self, request: int, code: int, text: str) -> None:
         self.write(versioned.error(self.version, request, code, text))
