@@ -20,7 +20,8 @@ $(VENV)/.stamp: $(LOCKS) $(PACKAGES:%=%/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || { echo "$(PYTHON) is not Python 3.11 or 3.12: name one that is: make setup PYTHON=python3.11" >&2; exit 78; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module: install it (Debian: apt install python3.11-venv) and run make setup again" >&2; exit 78; }
 	$(PYTHON) -m venv $(VENV)
-	$(PIP) install -q --require-hashes $(LOCKS:%=-r %)
+	$(PIP) install -q --require-hashes -r requirements/build.txt
+	$(PIP) install -q --require-hashes --no-build-isolation --use-pep517 -r requirements/dev.txt
 	$(PIP) install -q --no-index --no-deps --no-build-isolation $(PACKAGES:%=-e %)
 	@touch $@
 
