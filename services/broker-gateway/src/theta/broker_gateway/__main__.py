@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from theta.broker_gateway.bootstrap import Gateway
+from theta.broker_gateway.adapters.ibkr.tws_client import TwsClient, choose
 from theta.broker_gateway.settings import Settings
 from theta.common.config.environment import load_settings
 from theta.common.errors import EXIT_OK, EXIT_SOFTWARE, ConfigError, ThetaError, UnavailableError
@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         configure_logging(SERVICE, settings.log_level, settings.log_file)
         configure_metrics(SERVICE)
         configure_tracing(SERVICE, settings.trace_file, settings.otlp_endpoint)
+        choose(TwsClient(settings.tws_client))
         if not wait_for_database(settings, stop):
             return EXIT_OK
         return serve(settings, stop)
@@ -56,10 +57,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def serve(settings: Settings, stop: threading.Event) -> int:
     """Run the gateway until `stop` is set or it must end; raise what it must end for."""
+    # Here, and not above: it imports the client library that was chosen.
+    from theta.broker_gateway.bootstrap import Gateway
+
     gateway = Gateway(settings)
     try:
         gateway.start()
-        _log.info("serving", port=gateway.http_port, session=settings.session)
+        _log.info(
+            "serving",
+            port=gateway.http_port,
+            session=settings.session,
+            tws_client=settings.tws_client,
+        )
         while not stop.wait(POLL_SECONDS):
             failure = gateway.failure()
             if failure is not None:

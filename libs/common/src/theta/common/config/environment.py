@@ -77,6 +77,11 @@ VARIABLES: Final = _registry(
     Variable(name="THETA_TWS_PORT", meaning="port of the IB Gateway or simulator", default="4002"),
     Variable(name="THETA_TWS_CLIENT_ID", meaning="API client id", default="17"),
     Variable(
+        name="THETA_TWS_CLIENT",
+        meaning="TWS client library of broker-gateway: `ib_insync` or `ib_async`",
+        default="ib_insync",
+    ),
+    Variable(
         name="THETA_HTTP_HOST", meaning="where broker-gateway's API listens", default="127.0.0.1"
     ),
     Variable(name="THETA_HTTP_PORT", meaning="port of broker-gateway's API", default="8080"),

@@ -21,6 +21,7 @@ from theta.broker_gateway.adapters.ibkr.library import (
     IbContract,
     Order,
     OrderState,
+    RequestError,
 )
 from theta.broker_gateway.ports import (
     BrokerExecution,
@@ -30,6 +31,8 @@ from theta.broker_gateway.ports import (
     EvidenceSink,
 )
 from theta.common.ports import ProcessClock
+
+_REFUSALS = frozenset({105, 110, 321, 329, 434})
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,9 +285,19 @@ class RecordingWrapper(DataWrapper):
         else:
             # Only here: the library cancels a live order locally for any code it does not list.
             super().error(reqId, errorCode, errorString, advancedOrderRejectJson)
+            self._fail_request(reqId, errorCode, errorString)
             if self.ticks is not None:
                 self.ticks.on_error(reqId, errorCode, errorString)
         self.callbacks.on_message(reqId, errorCode, errorString, on_order=on_order)
+
+    def _fail_request(self, request_id: int, code: int, text: str) -> None:
+        """End a request that the library still waits for although TWS refused it.
+
+        ib_async takes these codes for warnings about orders, also on requests of other kinds.
+        """
+        if code in _REFUSALS and request_id in self._futures:
+            refusal = RequestError(request_id, code, text)
+            self._endReq(request_id, refusal, success=False)
 
     # -- the connection --------------------------------------------------------------------------
 
