@@ -16,7 +16,7 @@ async def test_ib_async_connects_quotes_and_trades(rude: ThreadedSimulator) -> N
     client.RaiseRequestErrors = True
     await client.connectAsync("127.0.0.1", rude.port, clientId=11)
     try:
-        assert client.client.serverVersion() == 176
+        assert client.client.serverVersion() == 178
         put = ib_async.Option("SPY", "20260918", 740.0, "P", "SMART")
         await client.qualifyContractsAsync(put)
         ticker = client.reqMktData(put, "101")

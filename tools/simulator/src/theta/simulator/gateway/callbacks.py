@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from theta.simulator.exchange.model import PENDING, PENDING_CANCEL, SUBMITTED, Execution, Order
 from theta.simulator.gateway import account_messages
 from theta.simulator.gateway.session import Build, Session
+from theta.simulator.market.contracts import Contract
 from theta.simulator.wire import messages, versioned
 from theta.simulator.wire.versioned import OrderView
 
@@ -70,7 +71,7 @@ class Callbacks:
         if behaviour.polite:
             self._send(order, 0.0, *statuses)
         for item in executions:
-            self._send(order, 0.0, _constant(messages.execution(-1, contract, item)))
+            self._send(order, 0.0, _execution(contract, item))
         for item in executions:
             delay = behaviour.ack_delay(item.exec_id, "commission") / 4
             self._send(order, delay, _constant(messages.commission_report(item)))
@@ -98,11 +99,15 @@ class Callbacks:
 
 
 def _status(view: OrderView) -> Build:
-    return lambda _version: versioned.order_status(view)
+    return lambda version: versioned.order_status(version, view)
 
 
 def _both(view: OrderView) -> tuple[Build, ...]:
     return (lambda version: versioned.open_order(version, view), _status(view))
+
+
+def _execution(contract: Contract, item: Execution) -> Build:
+    return lambda version: versioned.execution(version, -1, contract, item)
 
 
 def _constant(fields: messages.Fields) -> Build:

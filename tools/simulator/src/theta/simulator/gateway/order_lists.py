@@ -30,7 +30,7 @@ def _list_open(gateway: "Gateway", session: Session, *, own_only: bool) -> None:
         order.heard = True
         view = gateway.callbacks.view(order, known=order.status != PENDING)
         session.write(versioned.open_order(session.version, view))
-        session.write(versioned.order_status(view))
+        session.write(versioned.order_status(session.version, view))
     session.write([53, 1])
 
 
@@ -65,7 +65,7 @@ def executions(gateway: "Gateway", session: Session, fields: Fields) -> None:
         if item.day != today or item.at < since or not _passes(item, contract, wanted):
             continue
         gateway.exchange.orders[item.perm_id].heard = True
-        session.write(messages.execution(request, contract, item))
+        session.write(versioned.execution(session.version, request, contract, item))
         if item.client_id != session.client_id:
             continue
         if gateway.behaviour.polite:

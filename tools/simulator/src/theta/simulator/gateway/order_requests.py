@@ -17,7 +17,7 @@ from theta.simulator.market import calendar
 from theta.simulator.market.contracts import Contract
 from theta.simulator.wire import messages, versioned
 from theta.simulator.wire.fields import Fields, RequestError
-from theta.simulator.wire.requests import read_order
+from theta.simulator.wire.requests import read_order, read_order_id
 from theta.simulator.wire.versioned import MarginFigures, OrderView
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _PRICE_MAX = 1_000_000
 
 def place_order(gateway: "Gateway", session: Session, fields: Fields) -> None:
     """A new order, a modification (same id, same client), or a what-if."""
-    order_id = fields.integer()
+    order_id = read_order_id(fields, session.version)
     query, request = read_order(fields, session.version)
     client = session.client_id
     assert client is not None
@@ -113,7 +113,7 @@ def _place(
             delay,
             lambda version: versioned.error(version, order_id, code, text),
             lambda version: versioned.open_order(version, view),
-            lambda _version: versioned.order_status(view),
+            lambda version: versioned.order_status(version, view),
         )
         return
     if gateway.faults.takes_connection():

@@ -1,22 +1,19 @@
 """Contract details, option parameters, market rules, time."""
 
-from datetime import time
 from typing import TYPE_CHECKING
 
+from theta.simulator.gateway.details import details_of
 from theta.simulator.gateway.market_requests import one_contract
 from theta.simulator.gateway.session import Session
-from theta.simulator.market import calendar, pricing
+from theta.simulator.market import pricing
 from theta.simulator.market.contracts import MARKET_RULE_PENNY, MULTIPLIER, OPTION_EXCHANGES
 from theta.simulator.market.quotes import TICK
 from theta.simulator.wire import messages, versioned
 from theta.simulator.wire.fields import Fields, RequestError
 from theta.simulator.wire.requests import read_query
-from theta.simulator.wire.versioned import Hours
 
 if TYPE_CHECKING:
     from theta.simulator.gateway.gateway import Gateway
-
-_HOURS_DAYS = 7
 
 
 def contract_details(gateway: "Gateway", session: Session, fields: Fields) -> None:
@@ -27,12 +24,9 @@ def contract_details(gateway: "Gateway", session: Session, fields: Fields) -> No
     found = market.find(query, now)
     if not found:
         raise RequestError(200, "No security definition has been found for the request")
-    liquid = calendar.hours_text(now, _HOURS_DAYS)
-    extended = calendar.hours_text(now, _HOURS_DAYS, time(4, 0), time(20, 0))
     for contract in found:
-        hours = Hours(liquid if contract.is_option else extended, liquid)
-        name = market.book.long_name(contract.symbol)
-        session.write(versioned.contract_details(session.version, request, contract, name, hours))
+        details = details_of(market, contract, now)
+        session.write(versioned.contract_details(session.version, request, contract, details))
     session.write(messages.end(52, request))
 
 

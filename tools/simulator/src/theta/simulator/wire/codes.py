@@ -2,7 +2,7 @@
 
 from typing import Final
 
-SERVER_VERSION: Final = 176
+SERVER_VERSION: Final = 178
 MIN_CLIENT_VERSION: Final = 100
 
 UNSET_DOUBLE: Final = "1.7976931348623157E308"

@@ -1,5 +1,7 @@
 """Reads the fields of one request in order."""
 
+import math
+
 _DIGITS_MAX = 18
 
 
@@ -54,15 +56,22 @@ class Fields:
 
     def number(self, default: float = 0.0) -> float:
         value = self.text()
-        if not value:
-            return default
+        return self.parse(value) if value else default
+
+    @staticmethod
+    def parse(value: str) -> float:
+        """``value`` as a finite number. Raises ``RequestError`` 320 for anything else."""
         try:
             number = float(value)
         except ValueError:
             raise malformed(f"'{value[:32]}' is not a number.") from None
-        if number != number:
-            raise malformed("NaN is not a number.")
+        if not math.isfinite(number):
+            raise malformed(f"'{value[:32]}' is not a finite number.")
         return number
+
+    def peek(self) -> str:
+        """The next field, left in place; empty at the end."""
+        return self._values[self._next] if self._next < len(self._values) else ""
 
     def flag(self) -> bool:
         return self.integer() != 0

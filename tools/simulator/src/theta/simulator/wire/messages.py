@@ -176,16 +176,6 @@ def history(request: int, start: str, finish: str, bars: list[tuple[object, ...]
     return [17, request, start, finish, len(bars), *flat]
 
 
-def execution(request: int, contract: Contract, item: Execution) -> Fields:
-    return [
-        11, request, item.order_id, *_terms(contract, contract.right), item.exchange, "USD",
-        contract.local_symbol, contract.trading_class, item.exec_id, broker_time(item.at),
-        item.account, item.exchange, item.side, float(item.shares), float(item.price),
-        item.perm_id, item.client_id, 0, float(item.cumulative),
-        round(float(item.average_price), 8), item.order_ref, "", "", "", 2,
-    ]  # fmt: skip
-
-
 def commission_report(item: Execution) -> Fields:
     """TWS sends its largest double for a gain that an opening fill does not have, and for the
     yield."""

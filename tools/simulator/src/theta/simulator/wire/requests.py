@@ -1,13 +1,16 @@
 """Reads the requests whose layout is more than a few fields."""
 
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from theta.simulator.exchange.model import OrderRequest
-from theta.simulator.market.contracts import Query
+from theta.simulator.market.contracts import Leg, Query
+from theta.simulator.wire import layouts
+from theta.simulator.wire.attributes import Attributes, rows_of
 from theta.simulator.wire.fields import Fields, RequestError, malformed
 
-_UNSET = 1.7e308
+_ONE = Decimal(1)
+_DIGITS_MAX = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,76 +108,73 @@ def read_execution_filter(fields: Fields) -> ExecutionFilter:
     )
 
 
+def read_order_id(fields: Fields, version: int) -> int:
+    """The order id that a placeOrder starts with; before version 145 after a message version."""
+    if version < 145:
+        fields.skip(1)
+    return fields.integer()
+
+
 def read_order(fields: Fields, version: int) -> tuple[Query, OrderRequest]:
-    """An order and its contract. Attributes that the simulator has no use for are read and
-    dropped."""
+    """An order and its contract, with every attribute that ``version`` carries.
+
+    Raises ``RequestError`` 320 for a field that cannot be read, 321 for a combination without legs.
+    """
     query = read_query(fields)
-    fields.skip(2)
-    action, quantity, order_type = fields.text(), _decimal(fields.text()), fields.text()
-    limit = _price(fields)
-    fields.skip(1)
-    tif = fields.text()
-    fields.skip(1)
-    account, open_close = fields.text(), fields.text()
-    fields.skip(1)
-    order_ref, transmit = fields.text(), fields.flag()
-    fields.skip(5)
-    outside_rth = fields.flag()
-    fields.skip(1)
-    if query.sec_type == "BAG":
-        raise RequestError(
-            321, "Error validating request.-'bM' : cause - Combination orders are not supported"
-        )
-    what_if = _skip_to_what_if(fields, version)
-    return query, OrderRequest(
-        action=action,
-        quantity=quantity,
+    attributes: Attributes = {"secType": query.sec_type, "exchange": query.exchange}
+    layouts.read(layouts.PLACE_ORDER, fields, version, attributes)
+    legs = tuple(
+        Leg(int(con_id), int(ratio), action, exchange, int(open_close))
+        for con_id, ratio, action, exchange, open_close, *_ in rows_of(attributes, "comboLegs")
+    )
+    if query.sec_type == "BAG" and not legs:
+        cause = "The combination has no legs."
+        raise RequestError(321, f"Error validating request.-'bM' : cause - {cause}")
+    return replace(query, legs=legs), _request(attributes)
+
+
+def _request(attributes: Attributes) -> OrderRequest:
+    take = attributes.pop
+    order_type = take("orderType", "")
+    limit, stop = (_price(take(name, "")) for name in ("lmtPrice", "auxPrice"))
+    params = rows_of(attributes, "algoParams")
+    prices = rows_of(attributes, "orderComboLegs")
+    for name in ("algoParams", "secType"):
+        take(name, None)
+    return OrderRequest(
+        action=take("action", ""),
+        quantity=_quantity(take("totalQuantity", "0")),
         order_type=order_type,
         limit=None if order_type == "MKT" else limit,
-        tif=tif,
-        account=account,
-        order_ref=order_ref,
-        outside_rth=outside_rth,
-        transmit=transmit,
-        what_if=what_if,
-        open_close=open_close,
+        tif=take("tif", ""),
+        account=take("account", ""),
+        order_ref=take("orderRef", ""),
+        outside_rth=take("outsideRth", "") == "1",
+        transmit=take("transmit", "") == "1",
+        what_if=take("whatIf", "") == "1",
+        open_close=take("openClose", ""),
+        stop=stop,
+        good_till=take("goodTillDate", ""),
+        good_after=take("goodAfterTime", ""),
+        algo=take("algoStrategy", ""),
+        algo_params=tuple((tag, value) for tag, value in params),
+        parent_id=int(take("parentId", "0")),
+        oca_group=take("ocaGroup", ""),
+        oca_type=int(take("ocaType", "0")),
+        all_or_none=take("allOrNone", "") == "1",
+        leg_prices=tuple(_price(price) for (price,) in prices),
+        extras=tuple(attributes.items()),
     )
 
 
-def _skip_to_what_if(fields: Fields, version: int) -> bool:
-    fields.skip(29 if version >= 177 else 30)
-    delta_neutral = fields.text()
-    fields.skip(9 if delta_neutral else 1)
-    fields.skip(6)
-    increment = fields.number()
-    if 0 < increment < _UNSET:
-        fields.skip(7)
-    fields.skip(3)
-    if fields.text():
-        fields.skip(1)
-    fields.skip(4)
-    if fields.flag():
-        fields.skip(3)
-    if fields.text():
-        count = fields.integer()
-        if not 0 <= count <= 100:
-            raise malformed("The number of algo parameters is impossible.")
-        fields.skip(2 * count)
-    fields.skip(1)
-    return fields.flag()
+def _quantity(text: str) -> Decimal:
+    """As written, so that no fraction is lost."""
+    value = Decimal(text)
+    if value.adjusted() > _DIGITS_MAX:
+        raise malformed(f"'{text[:32]}' is too large for a quantity.")
+    return value.normalize() if value != value.to_integral_value() else value.quantize(_ONE)
 
 
-def _decimal(text: str) -> Decimal:
-    try:
-        value = Decimal(text or "0")
-    except InvalidOperation:
-        raise malformed(f"'{text[:32]}' is not a quantity.") from None
-    if not value.is_finite():
-        raise malformed("The quantity is not finite.")
-    return value
-
-
-def _price(fields: Fields) -> Decimal | None:
+def _price(text: str) -> Decimal | None:
     """A price without the noise of binary floating point; ``None`` when unset."""
-    number = fields.number(default=_UNSET)
-    return None if abs(number) >= _UNSET else Decimal(str(round(number, 6)))
+    return Decimal(str(round(float(text), 6))) if text else None
