@@ -1,26 +1,13 @@
-"""The contracts that exist, their broker ids and how a client's description finds them."""
+"""Contracts, and how a client describes the one it means."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
 
 OPTION_EXCHANGES = ("SMART", "AMEX", "CBOE", "ISE", "PHLX")
 STOCK_EXCHANGES = ("SMART", "AMEX", "ARCA", "BATS", "IEX", "NASDAQ", "NYSE")
 MULTIPLIER = 100
 MARKET_RULE_PENNY = 26
-
-# Broker ids of the recorded underlyings are IBKR's own; derived ids are positions in blocks below.
-_KNOWN_IDS = {"SPY": 756_733, "QQQ": 320_227_571, "IWM": 9_579_970}
-_KNOWN_NAMES = {
-    "SPY": ("SS SPDR S&P 500 ETF TRUST-US", "ARCA"),
-    "QQQ": ("INVESCO QQQ TRUST SERIES 1", "NASDAQ"),
-    "IWM": ("ISHARES RUSSELL 2000 ETF", "ARCA"),
-}
-_STOCK_BLOCK = 500_000_000
-_OPTION_BLOCK = 600_000_000
-_STRIKES = 4_000  # in half dollars
-_DAYS = 1_000
-_SPAN = _STRIKES * _DAYS * 2
-_EPOCH_DAY = date(2026, 1, 1)
+INDEX_EXCHANGES = ("CBOE", "SMART")
+_EXCHANGES: dict[str, tuple[str, ...]] = {"OPT": OPTION_EXCHANGES, "IND": INDEX_EXCHANGES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +37,9 @@ class Contract:
     ``strike`` is 0 and ``expiry`` and ``right`` are empty for all but an option; ``legs`` is empty
     for all but a combination. ``option_class`` names the trading class of an option that is not
     its symbol (SPXW); ``shares`` is what one option delivers, so that an adjusted option may
-    differ from its ``price_multiplier``.
+    differ from its ``price_multiplier``. ``european`` options are exercised at expiry only;
+    ``morning_settled`` ones settle at the opening of their expiry day and trade until the session
+    before it.
     """
 
     con_id: int
@@ -67,10 +56,16 @@ class Contract:
     shares: int = MULTIPLIER
     currency: str = "USD"
     cash_settled: bool = False
+    european: bool = False
+    morning_settled: bool = False
 
     @property
     def is_option(self) -> bool:
         return self.sec_type == "OPT"
+
+    @property
+    def is_index(self) -> bool:
+        return self.sec_type == "IND"
 
     @property
     def is_combination(self) -> bool:
@@ -101,6 +96,8 @@ class Contract:
     def trading_class(self) -> str:
         if self.option_class:
             return self.option_class
+        if self.is_combination:
+            return "COMB"
         return self.symbol if self.is_option or self.primary_exchange != "NASDAQ" else "NMS"
 
     def describe(self) -> dict[str, object]:
@@ -137,7 +134,7 @@ class Query:
 
     def accepts(self, contract: Contract) -> bool:
         """Whether ``contract`` fits every part the client gave."""
-        exchanges = OPTION_EXCHANGES if contract.is_option else STOCK_EXCHANGES
+        exchanges = _EXCHANGES.get(contract.sec_type, STOCK_EXCHANGES)
         right = self.right[:1].upper()
         return (
             self.con_id in (0, contract.con_id)
@@ -152,51 +149,3 @@ class Query:
             and self.local_symbol in ("", contract.local_symbol)
             and self.trading_class in ("", contract.trading_class)
         )
-
-
-class ContractBook:
-    """Numbers the underlyings and derives every option's id from its terms, so ids never change."""
-
-    def __init__(self, symbols: list[str]) -> None:
-        self.symbols = list(symbols)
-        self._stocks = {symbol: self._stock(index, symbol) for index, symbol in enumerate(symbols)}
-        self._by_id = {contract.con_id: contract for contract in self._stocks.values()}
-
-    @staticmethod
-    def _stock(index: int, symbol: str) -> Contract:
-        con_id = _KNOWN_IDS.get(symbol, _STOCK_BLOCK + index)
-        primary = _KNOWN_NAMES.get(symbol, ("", "ARCA"))[1]
-        return Contract(con_id, symbol, "STK", "", 0.0, "", primary, 0)
-
-    @staticmethod
-    def long_name(symbol: str) -> str:
-        return _KNOWN_NAMES.get(symbol, (f"SIMULATED {symbol}", ""))[0]
-
-    def stock(self, symbol: str) -> Contract | None:
-        return self._stocks.get(symbol)
-
-    def option(self, symbol: str, expiry: str, strike: float, right: str) -> Contract:
-        """The option with these terms; ``expiry`` is YYYYMMDD, ``right`` C or P."""
-        day = date(int(expiry[:4]), int(expiry[4:6]), int(expiry[6:8]))
-        number = (day - _EPOCH_DAY).days * _STRIKES + round(strike * 2)
-        con_id = (
-            _OPTION_BLOCK
-            + self.symbols.index(symbol) * _SPAN
-            + number * 2
-            + (1 if right == "P" else 0)
-        )
-        under = self._stocks[symbol]
-        return Contract(con_id, symbol, "OPT", expiry, strike, right, "", under.con_id)
-
-    def by_id(self, con_id: int) -> Contract | None:
-        """The contract with this id, ``None`` when the number means none. An option may still be
-        unlisted."""
-        if con_id in self._by_id:
-            return self._by_id[con_id]
-        index, rest = divmod(con_id - _OPTION_BLOCK, _SPAN)
-        if not 0 <= index < len(self.symbols):
-            return None
-        number, put = divmod(rest, 2)
-        days, halves = divmod(number, _STRIKES)
-        expiry = f"{_EPOCH_DAY + timedelta(days):%Y%m%d}"
-        return self.option(self.symbols[index], expiry, halves / 2, "P" if put else "C")

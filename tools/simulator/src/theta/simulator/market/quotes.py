@@ -1,14 +1,21 @@
 """Quotes of every contract at any instant: recorded at the recorded instants, re-priced between
 them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil, floor
 
 from theta.simulator.market import calendar, chains, pricing
+from theta.simulator.market.book import ContractBook
 from theta.simulator.market.chains import Chain, Key, Row
-from theta.simulator.market.contracts import Contract, ContractBook, Query
+from theta.simulator.market.contracts import Contract, Query
+from theta.simulator.market.events import PLANS, Events
+from theta.simulator.market.history import History
+from theta.simulator.market.listing import Listing
 from theta.simulator.market.path import PricePath
+from theta.simulator.market.reference import PRICE_RULES
+from theta.simulator.market.underlyings import underlying
 from theta.simulator.randomness import between, whole
 
 TICK = 0.01
@@ -63,7 +70,26 @@ class Market:
     def __init__(self, seed: int, symbols: dict[str, str], yearly_vol: float) -> None:
         self._seed = seed
         self._sources = dict(symbols)
-        self.book = ContractBook(list(symbols))
+        self.book = ContractBook(
+            underlying(symbol, like=source) for symbol, source in symbols.items()
+        )
+        self.events = Events()
+        for symbol, source in symbols.items():
+            self.events.plan(symbol, PLANS.get(source))
+        self.actions = self.events.actions
+        self.rate = self.events.rate
+        self.dividends_ahead = self.events.dividends_ahead
+        self.listing = Listing(self)
+        self.option_parameters = self.listing.option_parameters
+        self.price_rules = self.listing.price_rules
+        self.rule = PRICE_RULES.get
+        history = History(self)
+        self.bars = history.bars
+        self.head = history.head
+        self.halted: set[str] = set()
+        self.frozen: set[str] = set()
+        self.blank_greeks: set[str] = set()
+        self._frozen_at: dict[str, float] = {}
         self.paths = {
             symbol: PricePath(seed, symbol, source, yearly_vol)
             for symbol, source in symbols.items()
@@ -107,13 +133,21 @@ class Market:
         return self._listing(chain, alive)
 
     def find(self, query: Query, epoch: float) -> list[Contract]:
-        """Every contract that fits the description, options in the order expiry, strike, right."""
+        """Every contract that fits the description, options in the order expiry, strike, right.
+
+        A description with legs means the combination of them.
+        """
+        if query.sec_type == "BAG" or query.legs:
+            try:
+                return [self.book.combination(query.legs, query.symbol)]
+            except LookupError:
+                return []
         if query.con_id:
             contract = self.book.by_id(query.con_id)
             if contract is None or not query.accepts(contract) or not self.exists(contract, epoch):
                 return []
             return [contract]
-        if query.sec_type == "STK":
+        if query.sec_type in ("STK", "IND"):
             return [c for c in map(self.book.stock, self.book.symbols) if c and query.accepts(c)]
         if query.sec_type != "OPT":
             return []
@@ -163,6 +197,8 @@ class Market:
     def _quote_at(self, contract: Contract, second: int) -> Quote:
         if contract.is_option:
             return self._option_quote(contract, second)
+        if contract.is_combination:
+            return self._combination_quote(contract, second)
         return self._stock_quote(contract.symbol, second)
 
     def _stock_quote(self, symbol: str, second: int) -> Quote:
@@ -182,6 +218,37 @@ class Market:
             last_size=100 * whole(1, 5, self._seed, "size", symbol, "last", bucket),
             close=self.prior_close(symbol, second),
             volume=int(elapsed * 45_000_000),
+        )
+
+    def _combination_quote(self, contract: Contract, second: int) -> Quote:
+        """The net of the legs, per share of the options; no bid or ask while a leg has none."""
+        bid: float | None = 0.0
+        ask: float | None = 0.0
+        close = 0.0
+        sizes: tuple[list[int], list[int]] = ([], [])
+        for leg in contract.legs:
+            member = self.book.by_id(leg.con_id)
+            assert member is not None
+            quote = self.quote(member, second)
+            weight = leg.ratio * member.multiplier / contract.multiplier
+            near, far = (quote.bid, quote.ask) if leg.sign > 0 else (quote.ask, quote.bid)
+            near_size, far_size = quote.bid_size, quote.ask_size
+            if leg.sign < 0:
+                near_size, far_size = far_size, near_size
+            bid = None if bid is None or near is None else bid + leg.sign * weight * near
+            ask = None if ask is None or far is None else ask + leg.sign * weight * far
+            close += leg.sign * weight * quote.close
+            sizes[0].append(near_size // leg.ratio)
+            sizes[1].append(far_size // leg.ratio)
+        return Quote(
+            bid=None if bid is None else round(bid, 4),
+            ask=None if ask is None else round(ask, 4),
+            bid_size=min(sizes[0]),
+            ask_size=min(sizes[1]),
+            last=None,
+            last_size=0,
+            close=round(close, 4),
+            volume=0,
         )
 
     def _option_quote(self, contract: Contract, second: int) -> Quote:
@@ -313,6 +380,22 @@ class Market:
             vol=vol,
             carry=view.carry,
         )
+
+    def settlement(self, contract: Contract, epoch: float) -> float:
+        """Price of the underlying that an expiry at or before ``epoch`` settles on, unrounded."""
+        return self.spot(contract.symbol, min(epoch, calendar.expiry_instant(contract.expiry) - 1))
+
+    def freeze(self, symbols: Collection[str], epoch: float) -> None:
+        """Let the books of ``symbols`` stand still as they are at ``epoch``."""
+        for symbol in symbols:
+            self.frozen.add(symbol)
+            self._frozen_at[symbol] = epoch
+
+    def thaw(self, symbols: Collection[str]) -> None:
+        """Let the books of ``symbols`` move again."""
+        for symbol in symbols:
+            self.frozen.discard(symbol)
+            self._frozen_at.pop(symbol, None)
 
     def jitter(self, *key: object) -> float:
         """A stable number in 0..1 for this market's seed."""
