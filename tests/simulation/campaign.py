@@ -18,6 +18,8 @@ from pathlib import Path
 from tests.simulation.grounds import grounds
 from tests.simulation.plans import POINTS, draw
 from tests.simulation.seed_run import SeedResult, run_seed
+from tests.simulation.stages import Stages
+from tests.simulation.timing import TIMING
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -56,14 +58,19 @@ def run_campaign(
     tell: Callable[[str], None],
     verbose: bool = False,
 ) -> list[SeedResult]:
-    """Run the seeds on one PostgreSQL and one Redis; folders of failed seeds are kept."""
+    """Run the seeds on the same servers; folders of failed seeds are kept.
+
+    While a seed settles, the processes of the next are started. A seed's seconds count from the
+    end of the one before it, so that they add up to the campaign's.
+    """
     results: list[SeedResult] = []
-    with grounds(overlay) as ground:
-        for number, seed in enumerate(seeds, start=1):
-            plan = draw(seed)
-            tell(f"[{number}/{len(seeds)}] seed {seed}: {plan.describe()}")
+    plans = [draw(seed) for seed in seeds]
+    with grounds(overlay) as ground, Stages(ground, TIMING) as stages:
+        for number, plan in enumerate(plans, start=1):
+            tell(f"[{number}/{len(seeds)}] seed {plan.seed}: {plan.describe()}")
             notice = _timed(tell) if verbose else _silent
-            result = run_seed(ground, plan, keep=keep, notice=notice)
+            following = plans[number] if number < len(plans) else None
+            result = run_seed(stages, plan, following=following, keep=keep, notice=notice)
             results.append(result)
             _report(result, tell)
     if not any(result.folder for result in results):

@@ -1,4 +1,4 @@
-"""What all seeds share: one PostgreSQL with a migrated template, one Redis, a forking nursery."""
+"""What all seeds share: a PostgreSQL with a migrated template, two Redis, a forking nursery."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from theta.embedded.schema import (
 )
 
 TEMPLATE = "theta_template"
+REDIS = ("redis-even", "redis-odd")
 PASSWORDS = {role: f"{role}-password" for role in ROLES}
 SETTINGS = {"track_commit_timestamp": "on"}
 """The oracle counts a halt from its commit."""
@@ -36,20 +37,28 @@ class Grounds:
 
     folder: Path
     postgres: EmbeddedPostgres
-    redis_url: str
+    redis_urls: tuple[str, ...]
     nursery: Nursery
 
+    def folder_of(self, seed: int) -> Path:
+        """Return the folder of one seed's processes and their logs."""
+        return self.folder / f"seed-{seed}"
+
     @contextmanager
-    def fresh(self, name: str) -> Iterator[Servers]:
-        """Yield an empty Redis and a new database `name`, dropped afterwards."""
-        with redis.Redis.from_url(self.redis_url) as client:
+    def fresh(self, seed: int) -> Iterator[Servers]:
+        """Yield an empty Redis and a new database, dropped afterwards.
+
+        Two seeds in a row get different servers of Redis, since one may be flushed meanwhile.
+        """
+        name, redis_url = f"seed_{seed}", self.redis_urls[seed % len(self.redis_urls)]
+        with redis.Redis.from_url(redis_url) as client:
             client.flushall()
         create_database(self.postgres.superuser_url, name, template=TEMPLATE)
         url = with_database(self.postgres.superuser_url, name)
         try:
             yield Servers(
                 database_urls={role: with_login(url, role, PASSWORDS[role]) for role in ROLES},
-                redis_url=self.redis_url,
+                redis_url=redis_url,
                 reader_url=url,
             )
         finally:
@@ -62,12 +71,12 @@ def grounds(overlay: Path | None = None) -> Iterator[Grounds]:
     folder = Path(tempfile.mkdtemp(prefix="theta-sim-"))
     folder.chmod(0o711)  # PostgreSQL's own account must be able to pass
     with ExitStack() as stack:
-        for name in ("postgres", "redis"):
+        for name in ("postgres", *REDIS):
             stack.callback(shutil.rmtree, folder / name, ignore_errors=True)
         nursery = Nursery(folder / "nursery.log", overlay)
         stack.callback(nursery.close)
         postgres = stack.enter_context(EmbeddedPostgres(folder / "postgres", settings=SETTINGS))
-        redis_server = stack.enter_context(EmbeddedRedis(folder / "redis"))
+        redis_urls = tuple(stack.enter_context(EmbeddedRedis(folder / name)).url for name in REDIS)
         create_database(postgres.superuser_url, TEMPLATE)
         migrate(with_database(postgres.superuser_url, TEMPLATE), PASSWORDS)
-        yield Grounds(folder=folder, postgres=postgres, redis_url=redis_server.url, nursery=nursery)
+        yield Grounds(folder=folder, postgres=postgres, redis_urls=redis_urls, nursery=nursery)

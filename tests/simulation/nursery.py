@@ -16,6 +16,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -123,7 +124,7 @@ class Forked:
 class Nursery:
     """The forking process, as a starter for `theta.embedded.process_group.ProcessGroup`.
 
-    `overlay` is put before everything else on its import path.
+    `overlay` is put before everything else on its import path. It may be called from any thread.
     """
 
     def __init__(self, log: Path, overlay: Path | None = None) -> None:
@@ -141,6 +142,7 @@ class Nursery:
                 env=environment,
             )
         self._log = log
+        self._asking = threading.Lock()
 
     def __call__(
         self, command: Sequence[str], output: IO[bytes], environment: dict[str, str]
@@ -150,10 +152,11 @@ class Nursery:
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         order = {"command": list(command[2:]), "log": output.name, "environment": environment}
-        self._server.stdin.write(json.dumps(order).encode() + b"\n")
-        self._server.stdin.flush()
-        ready = select.select([self._server.stdout], [], [], BIRTH_TIMEOUT_SECONDS)[0]
-        answer = self._server.stdout.readline() if ready else b""
+        with self._asking:
+            self._server.stdin.write(json.dumps(order).encode() + b"\n")
+            self._server.stdin.flush()
+            ready = select.select([self._server.stdout], [], [], BIRTH_TIMEOUT_SECONDS)[0]
+            answer = self._server.stdout.readline() if ready else b""
         if not answer:
             raise RuntimeError(f"the nursery does not answer: see {self._log}")
         return Forked(int(answer))
