@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -12,7 +13,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, insert, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from tests.support.eventually import eventually
 from tests.support.servers import Database
@@ -27,7 +28,7 @@ from theta.common.domain.orders import (
     TradingState,
     make_order_ref,
 )
-from theta.common.errors import UnavailableError
+from theta.common.errors import RefusedForNowError, UnavailableError
 from theta.common.postgres import alerts, gate, lease, orders, outbox
 from theta.common.postgres.clock import DatabaseMarketClock
 from theta.common.postgres.engine import make_engine, transaction
@@ -393,3 +394,68 @@ def idle_transactions(connection: Connection) -> list[Any]:
     rows = list(found)
     connection.commit()
     return rows
+
+
+def tell(connection: Connection, source_key: str) -> None:
+    alerts.raise_alert(
+        connection,
+        account=ACCOUNT,
+        session=None,
+        severity="info",
+        kind="test",
+        title="t",
+        message="m",
+        context={},
+        source_key=source_key,
+    )
+
+
+def test_what_no_other_try_can_mend_is_no_outage(engine: Engine) -> None:
+    with pytest.raises(OperationalError), transaction(engine) as connection:
+        tell(connection, secrets.token_hex(5000))  # too large for the row of an index
+
+
+def test_a_lock_held_for_too_long_is_refused_for_now(engine: Engine) -> None:
+    def wait_in_vain() -> None:
+        with transaction(engine) as connection:
+            connection.execute(text("set local lock_timeout = '50ms'"))
+            tell(connection, "held")
+
+    with engine.connect() as holder:
+        tell(holder, "held")
+        with pytest.raises(RefusedForNowError):
+            wait_in_vain()
+
+
+def test_a_commit_refused_for_now_is_no_doubt(engine: Engine) -> None:
+    """The server answered COMMIT with an error: nothing happened."""
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "create or replace function no_room() returns trigger language plpgsql as $$ begin"
+                " raise exception 'No space left on device' using errcode = 'disk_full'; end $$"
+            )
+        )
+        connection.execute(
+            text(
+                "create constraint trigger no_room after insert on alert"
+                " deferrable initially deferred for each row execute function no_room()"
+            )
+        )
+    with pytest.raises(RefusedForNowError), transaction(engine) as connection:
+        tell(connection, "late")
+    with engine.connect() as connection:
+        assert connection.execute(text("select count(*) from alert")).scalar_one() == 0
+
+
+def test_a_server_that_ends_the_connection_is_away(engine: Engine) -> None:
+    def be_ended() -> None:
+        with transaction(engine) as connection:
+            own = connection.execute(text("select pg_backend_pid()")).scalar_one()
+            with engine.connect() as other:
+                other.execute(text("select pg_terminate_backend(:pid)"), {"pid": own})
+            connection.execute(text("select 1"))
+
+    with pytest.raises(UnavailableError) as lost:
+        be_ended()
+    assert not isinstance(lost.value, RefusedForNowError)

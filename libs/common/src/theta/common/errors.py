@@ -4,6 +4,7 @@
     ├── ConfigError            a person must mend a file or a setting; the process exits 78
     ├── TransientError         nothing happened; trying again is safe
     │   └── UnavailableError   a peer (database, Redis, broker) cannot be reached; exit 69
+    │       └── RefusedForNowError   the peer answered that it cannot do it now
     ├── OutcomeUnknownError    it may have happened: never retry, find out
     ├── RejectedError          final, with a code
     │   └── BrokerRejectedError
@@ -47,6 +48,14 @@ class TransientError(ThetaError):
 
 class UnavailableError(TransientError):
     """A peer cannot be reached, or did not answer a question that changes nothing."""
+
+
+class RefusedForNowError(UnavailableError):
+    """The peer answered, and could not do this now (a deadlock, a full disk, a time limit).
+
+    Nothing happened. Unlike a peer that is away it may be the fault of this one request, so whoever
+    repeats it must stop somewhere.
+    """
 
 
 class OutcomeUnknownError(ThetaError):

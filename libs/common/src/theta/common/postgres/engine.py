@@ -12,7 +12,12 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
-from theta.common.errors import ConfigError, OutcomeUnknownError, UnavailableError
+from theta.common.errors import (
+    ConfigError,
+    OutcomeUnknownError,
+    RefusedForNowError,
+    UnavailableError,
+)
 
 __all__ = [
     "CommitUnknownError",
@@ -25,6 +30,12 @@ __all__ = [
 CONNECT_TIMEOUT_SECONDS = 5
 STATEMENT_TIMEOUT_MS = 30_000
 LOCK_TIMEOUT_MS = 5_000
+
+# SQLSTATEs of what psycopg calls operational although the server lives and answered. First those
+# that another try may overcome: a deadlock, a resource that is short, a time limit, an I/O error.
+_FOR_NOW = ("40001", "40P01", "53", "55006", "55P03", "57014", "58")
+# Then those that mean that the connection or the server goes away, or that nobody knows.
+_GONE = ("08", "40003", "57P")
 
 
 def make_engine(url: str, *, application_name: str, pool_size: int = 5) -> Engine:
@@ -68,7 +79,9 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     """Run the block in one transaction; commit at its end.
 
     Raises UnavailableError when the database was lost before COMMIT was sent (nothing happened),
-    and CommitUnknownError when it was lost while COMMIT was under way (either may be true).
+    its child RefusedForNowError when the database answered that it cannot do it now, and
+    CommitUnknownError when it was lost while COMMIT was under way (either may be true). A
+    statement refused for its content raises SQLAlchemy's own DBAPIError.
     """
     try:
         connection = engine.connect()
@@ -79,9 +92,10 @@ def transaction(engine: Engine) -> Iterator[Connection]:
             yield connection
         except DBAPIError as error:
             _discard(connection)
-            if not _is_loss(error):
-                raise
-            raise UnavailableError(f"the database was lost: {_brief(error)}") from error
+            if _is_loss(error):
+                raise UnavailableError(f"the database was lost: {_brief(error)}") from error
+            _raise_if_for_now(error)
+            raise
         except BaseException:
             _discard(connection)
             raise
@@ -93,18 +107,36 @@ def transaction(engine: Engine) -> Iterator[Connection]:
                 raise CommitUnknownError(
                     f"the answer to COMMIT was lost: {_brief(error)}"
                 ) from error
+            _raise_if_for_now(error)
             raise
 
 
 def _is_loss(error: DBAPIError) -> bool:
     """Tell whether the server or the connection went away, rather than refused the statement.
 
-    A transaction that idled too long is ended by the server (order-protocol §4) with an error of
-    the class "internal": it counts as a loss too, since nothing of it happened.
+    An operational error without SQLSTATE comes from the client: the connection broke. With one the
+    server answered, and only some of its answers mean that it goes away: an index row that is too
+    large is operational too, and would be tried for ever. A transaction that idled too long is
+    ended by the server (order-protocol §4) with an error of the class "internal": it counts as a
+    loss, since nothing of it happened.
     """
-    if error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError)):
+    if error.connection_invalidated:
         return True
+    if isinstance(error, (OperationalError, InterfaceError)):
+        state = _sqlstate(error)
+        return state is None or state.startswith(_GONE)
     return isinstance(error.orig, (IdleInTransactionSessionTimeout, TransactionTimeout))
+
+
+def _raise_if_for_now(error: DBAPIError) -> None:
+    state = _sqlstate(error)
+    if state is not None and state.startswith(_FOR_NOW):
+        raise RefusedForNowError(f"the database cannot do it now: {_brief(error)}") from error
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    state = getattr(error.orig, "sqlstate", None)
+    return state if isinstance(state, str) else None
 
 
 def _discard(connection: Connection) -> None:

@@ -6,8 +6,7 @@ import re
 from collections.abc import Mapping
 
 import redis
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import RedisError
 from rq import Queue, Retry
 from rq.exceptions import DuplicateJobError, NoSuchJobError
 from rq.job import Job, JobStatus
@@ -83,8 +82,8 @@ def enqueue(
     `meta` may carry `traceparent`.
 
     Raises:
-        UnavailableError: Redis does not answer. The job may or may not be there: enqueue again
-            with the same id.
+        UnavailableError: Redis does not answer, or cannot take it now (memory or disk full, a
+            replica). The job may or may not be there: enqueue again with the same id.
     """
     target = queue(connection, queue_name)
     identity = redis_job_id(job_id)
@@ -95,7 +94,7 @@ def enqueue(
             return False
         connection.delete(RegisteredJob.key_for(identity))
         return _try_enqueue(target, job_name, subject_id, identity, meta, timeout_seconds)
-    except (RedisConnectionError, RedisTimeoutError) as error:
+    except RedisError as error:
         message = (
             f"Redis did not take job {identity} ({redact_text(str(error))}): it is tried again."
         )

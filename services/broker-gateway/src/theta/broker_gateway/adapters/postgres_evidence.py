@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Engine, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
 
 from theta.broker_gateway.adapters.postgres_orphans import adopt, adoptable
 from theta.broker_gateway.adapters.postgres_rows import one_child
@@ -19,6 +20,7 @@ from theta.broker_gateway.domain.records import ACTOR, ChildRecord, FollowUp
 from theta.broker_gateway.ports import Evidence, EvidenceKind
 from theta.common.domain.instruments import Contract
 from theta.common.domain.orders import OrderState, is_ours, may_become
+from theta.common.errors import OutcomeUnknownError, TransientError
 from theta.common.ports import FaultPoints, IdSource
 from theta.common.postgres import journal
 from theta.common.postgres.alerts import raise_alert
@@ -89,6 +91,26 @@ class PostgresEvidence:
             self._faults.reach("gateway.record.before_commit")
         self._faults.reach("gateway.record.after_commit")
         return follow_ups
+
+    def takes_others(self) -> bool:
+        """Insert an event like any other, and roll back."""
+        probe = insert(order_event).values(
+            account="*",
+            session=self._session,
+            spool_id=f"probe-{self._ids.uuid()}",
+            connection_no=0,
+            sequence=0,
+            kind="probe",
+            payload={},
+            received_at=func.clock_timestamp(),
+        )
+        try:
+            with transaction(self._engine) as connection:
+                connection.execute(probe)
+                connection.rollback()
+        except (TransientError, OutcomeUnknownError, DBAPIError):
+            return False
+        return True
 
     def _one(
         self, connection: Connection, record_id: str, evidence: Evidence, child: ChildRecord | None

@@ -10,7 +10,7 @@ from theta.broker_gateway.domain.records import FollowUp
 from theta.broker_gateway.ports import Evidence, EvidenceKind
 from theta.broker_gateway.use_cases.stores import EvidenceStore
 from theta.broker_gateway.use_cases.watch_live_orders import LiveOrders
-from theta.common.errors import OutcomeUnknownError, TransientError
+from theta.common.errors import OutcomeUnknownError, RefusedForNowError, TransientError
 from theta.common.ports import FaultPoints, ProcessClock
 from theta.common.telemetry import names
 from theta.common.telemetry.logs import get_logger
@@ -19,6 +19,9 @@ from theta.common.telemetry.metrics import counter, gauge
 BATCH = 200
 RETRY_FIRST_SECONDS = 0.1
 RETRY_MAX_SECONDS = 2.0
+REFUSED_SECONDS_MAX = 60.0
+"""A record that the database answers with "not now" for so long, while it takes others, is kept in
+quarantine: a disk or a lock comes back within that, or the fault is the record's own."""
 
 _log = get_logger(__name__)
 
@@ -65,6 +68,7 @@ class RecordEvidence:
         self._spool = spool
         self._quarantine = quarantine
         self._tried_again = False
+        self._refused_since: dict[str, float] = {}
         self._store = store
         self._live = live
         self._follow_up = follow_up
@@ -137,17 +141,45 @@ class RecordEvidence:
             gauge(names.SPOOL_ROWS).set(float(self._spool.backlog))
 
     def _store_all(self, batch: Sequence[tuple[str, Evidence]]) -> None:
+        """Store every group that can be; raise at the end for those that cannot be now.
+
+        The caller then comes again with the whole batch: what is stored by now changes nothing.
+        """
+        refusal: RefusedForNowError | None = None
         for group in _by_order(batch):
             try:
-                follow_ups = self._store.record(group)
-            except (TransientError, OutcomeUnknownError):
+                self._store_group(group)
+            except RefusedForNowError as error:
+                if refusal is not None:
+                    raise  # two orders refused alike: it is the server, which one pass need not ask
+                refusal = error
+        if refusal is not None:
+            raise refusal
+
+    def _store_group(self, group: Sequence[tuple[str, Evidence]]) -> None:
+        try:
+            follow_ups = self._store.record(group)
+        except RefusedForNowError:
+            if not self._refused_too_long(group):
                 raise
-            except Exception:  # noqa: BLE001 - the fault of one record: find out which
-                for record_id, evidence in group:
-                    self._store_one(record_id, evidence)
-                continue
+            for record_id, evidence in group:
+                self._store_one(record_id, evidence)
+        except (TransientError, OutcomeUnknownError):
+            raise
+        except Exception:  # noqa: BLE001 - the fault of one record: find out which
+            for record_id, evidence in group:
+                self._store_one(record_id, evidence)
+        else:
             for follow_up in follow_ups:
                 self._follow_up(follow_up)
+        for record_id, _ in group:
+            self._refused_since.pop(record_id, None)
+
+    def _refused_too_long(self, group: Sequence[tuple[str, Evidence]]) -> bool:
+        """Tell whether the database takes others, but not these, and has not for so long."""
+        now = self._clock.boottime_seconds()
+        since = min(self._refused_since.setdefault(record_id, now) for record_id, _ in group)
+        return now - since >= REFUSED_SECONDS_MAX and self._store.takes_others()
 
     def _store_one(self, record_id: str, evidence: Evidence) -> bool:
         """Store one record; False when it went into quarantine.
@@ -157,25 +189,32 @@ class RecordEvidence:
         """
         try:
             follow_ups = self._store.record([(record_id, evidence)])
+        except RefusedForNowError as error:
+            if not self._refused_too_long([(record_id, evidence)]):
+                raise
+            self._set_aside(record_id, evidence, error)
+            return False
         except (TransientError, OutcomeUnknownError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever the fault is, the record is kept
-            _log.exception("a broker callback could not be stored", record=record_id)
-            why = f"{type(error).__name__}: {error}"
-            self._quarantine.keep(record_id, evidence, why)
-            self._follow_up(
-                FollowUp(
-                    kind="quarantine",
-                    account=evidence.account or "*",
-                    reason=f"a broker callback ({evidence.kind.value}) could not be stored;"
-                    f" it is kept in quarantine as {record_id}",
-                    record_id=record_id,
-                )
-            )
+            self._set_aside(record_id, evidence, error)
             return False
         for follow_up in follow_ups:
             self._follow_up(follow_up)
         return True
+
+    def _set_aside(self, record_id: str, evidence: Evidence, error: Exception) -> None:
+        _log.error("a broker callback could not be stored", record=record_id, exc_info=error)
+        self._quarantine.keep(record_id, evidence, f"{type(error).__name__}: {error}")
+        self._follow_up(
+            FollowUp(
+                kind="quarantine",
+                account=evidence.account or "*",
+                reason=f"a broker callback ({evidence.kind.value}) could not be stored;"
+                f" it is kept in quarantine as {record_id}",
+                record_id=record_id,
+            )
+        )
 
 
 def _by_order(

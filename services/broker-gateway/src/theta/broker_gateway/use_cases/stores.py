@@ -1,7 +1,7 @@
 """What the use cases need of the database, the spool and the session loop, as protocols.
 
-Stores raise UnavailableError when nothing happened and OutcomeUnknownError when a commit's answer
-was lost.
+Stores raise UnavailableError when nothing happened (RefusedForNowError when the database answered)
+and OutcomeUnknownError when a commit's answer was lost.
 """
 
 from __future__ import annotations
@@ -124,6 +124,10 @@ class OrderStore(Protocol):
 
 class EvidenceStore(Protocol):
     def record(self, batch: Sequence[tuple[str, Evidence]]) -> list[FollowUp]: ...
+
+    def takes_others(self) -> bool:
+        """Tell whether the database takes evidence at all now, by trying without keeping it."""
+        ...
 
 
 class GateStore(Protocol):
