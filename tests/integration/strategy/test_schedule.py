@@ -38,6 +38,7 @@ pytestmark = pytest.mark.slow
 
 AGE = timedelta(seconds=10)
 Pair = tuple[PostgresLeadership, PostgresLeadership]
+KEEP = timedelta(days=7)
 
 
 class At:
@@ -169,7 +170,10 @@ def test_what_redis_took_before_it_went_away_is_closed_and_the_rest_stays(house:
 
 def sweeper(house: House, clock: At | None = None) -> SweepUnfinished:
     return SweepUnfinished(
-        unfinished=PostgresUnfinished(house.strategy), market_clock=clock or At(NOW), age=AGE
+        unfinished=PostgresUnfinished(house.strategy),
+        market_clock=clock or At(NOW),
+        age=AGE,
+        keep=KEEP,
     )
 
 
@@ -274,6 +278,64 @@ def test_an_alert_without_delivery_is_asked_for_again_a_bounded_number_of_times(
     assert house.value("select count(*) from outbox where job_name = 'alerts.deliver'") == 20
 
 
+def asked(house: House, job_name: str, subject_id: object, *, delivered: bool = True) -> None:
+    """Leave a request of eight days ago."""
+    with transaction(house.owner) as connection:
+        row = post(connection, account=ACCOUNT, queue="q", job_name=job_name, subject_id=subject_id)
+    house.write(
+        "update outbox set created_at = created_at - interval '8 days' where id = :i", i=row
+    )
+    if delivered:
+        house.write("update outbox set enqueued_at = created_at where id = :i", i=row)
+
+
+def subjects(house: House) -> set[str]:
+    return {str(one) for (one,) in house.rows("select subject_id from outbox")}
+
+
+def test_what_was_delivered_long_ago_is_removed_and_the_journal_is_not(house: House) -> None:
+    house.run_strategy().run(house.claim_run())
+    house.write("update outbox set enqueued_at = clock_timestamp()")
+    entries = house.value("select count(*) from journal")
+    asked(house, "risk.review", "delivered")
+    asked(house, "risk.review", "waiting", delivered=False)
+    assert sweeper(house).forget() == 1
+    assert "delivered" not in subjects(house)
+    assert "waiting" in subjects(house)
+    assert len(subjects(house)) == 4, "what was delivered today stays"
+    assert house.value("select count(*) from journal") == entries
+
+
+def test_a_wish_to_cancel_is_kept_while_its_child_lives(house: House) -> None:
+    child = live_child(house)
+    asked(house, "orders.cancel", child)
+    assert sweeper(house).forget() == 0
+    sweeper(house).sweep()
+    assert house.value("select count(*) from outbox where job_name = 'orders.cancel'") == 2
+    house.write("update child_order set state = 'cancelled'")
+    assert sweeper(house).forget() == 1
+
+
+def test_forgetting_never_makes_the_sweeper_ask_anew_for_an_alert_without_channel(
+    house: House,
+) -> None:
+    alert = uuid4()
+    house.write(
+        "insert into alert (id, account, severity, kind, fingerprint, title, message, context,"
+        " source_key) values (:id, 'a', 'info', 'k', 'f', 't', 'm', '{}', 's')",
+        id=alert,
+    )
+    asked(house, "alerts.deliver", alert)
+    assert sweeper(house).forget() == 0
+    house.write(
+        "insert into alert_delivery (id, account, alert_id, channel, state)"
+        " values (:id, 'a', :alert, 'log', 'delivered')",
+        id=uuid4(),
+        alert=alert,
+    )
+    assert sweeper(house).forget() == 1
+
+
 @pytest.fixture
 def pair(house: House) -> Iterator[Pair]:
     both = (
@@ -355,6 +417,7 @@ def test_the_schedule_relays_what_commits_and_survives_a_flush(
             unfinished=PostgresUnfinished(house.strategy),
             market_clock=clock,
             age=timedelta(milliseconds=50),
+            keep=KEEP,
         ),
         wakeups=wakeups,
         clock=SystemClock(),

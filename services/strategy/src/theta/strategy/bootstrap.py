@@ -127,6 +127,7 @@ def wired_schedule(settings: StrategySettings) -> Iterator[Schedule]:
                 unfinished=PostgresUnfinished(engine),
                 market_clock=market_clock,
                 age=timedelta(seconds=settings.sweep_age_seconds),
+                keep=timedelta(days=settings.outbox_keep_days),
             ),
             wakeups=wakeups,
             clock=clock,

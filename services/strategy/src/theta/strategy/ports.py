@@ -192,6 +192,13 @@ class Unfinished(Protocol):
         """
         ...
 
+    def forget(self, keep: timedelta) -> int:
+        """Remove requests that were delivered or voided longer ago than `keep`; return how many.
+
+        What an unfinished subject is still judged by stays, however old it is.
+        """
+        ...
+
 
 class Wakeups(Protocol):
     """Tells that the outbox has something."""

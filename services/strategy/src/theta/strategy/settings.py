@@ -12,6 +12,7 @@ class StrategySettings(ServiceSettings):
 
     sweep_interval_seconds: float = Field(default=5, gt=0, le=3600)
     sweep_age_seconds: float = Field(default=10, gt=0, le=3600)
+    outbox_keep_days: float = Field(default=7, ge=1, le=3650)
 
 
 class WorkerSettings(StrategySettings):

@@ -146,6 +146,11 @@ VARIABLES: Final = _registry(
         default="10",
     ),
     Variable(
+        name="THETA_OUTBOX_KEEP_DAYS",
+        meaning="days after which the sweeper removes what the outbox delivered",
+        default="7",
+    ),
+    Variable(
         name="THETA_FAULT_FILE",
         meaning="armed fault points, proof harness only; refused on a live account",
         default=None,

@@ -54,7 +54,7 @@ _WRITES: Mapping[str, Mapping[str, str]] = {
         "config_version": "insert",
         "alert": "insert",
         "heartbeat": "insert, update",
-        "outbox": "insert, update",
+        "outbox": "insert, update, delete",
     },
     "theta_risk": {
         "order_intent": "update",

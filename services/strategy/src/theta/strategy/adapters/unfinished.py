@@ -15,6 +15,7 @@ from theta.common.postgres.orders import move_intent
 
 ACTOR = "sweeper"
 BATCH = 500
+FORGET_BATCH = 5000
 WAIT_SECONDS_MAX = 60
 ALERT_POSTS_MAX = 20
 """An alert that still has no delivery after so many tries has no channel: it stays on record."""
@@ -102,6 +103,23 @@ _EXPIRED = text(
 )
 
 
+# An earlier request to cancel is a wish that holds while its child lives, and the requests to
+# deliver an alert that no channel took are what bounds them.
+_FORGET = text(
+    """
+    delete from outbox where id in (
+      select o.id from outbox o
+      where coalesce(o.enqueued_at, o.voided_at) < clock_timestamp() - :keep
+        and not (o.job_name = 'orders.cancel' and exists (
+              select 1 from child_order c where c.id::text = o.subject_id
+                and c.state in ('submitting', 'working', 'unknown', 'needs_person')))
+        and not (o.job_name = 'alerts.deliver' and not exists (
+              select 1 from alert_delivery d where d.alert_id::text = o.subject_id))
+      order by o.id limit :batch)
+    """
+)
+
+
 class PostgresUnfinished:
     """`Unfinished` over every account of the database."""
 
@@ -121,6 +139,10 @@ class PostgresUnfinished:
             with transaction(self._engine) as connection:
                 posted[job_name] = _repost(connection, job_name, age)
         return {name: count for name, count in posted.items() if count}
+
+    def forget(self, keep: timedelta) -> int:
+        with transaction(self._engine) as connection:
+            return connection.execute(_FORGET, {"keep": keep, "batch": FORGET_BATCH}).rowcount
 
     def _expire(self, intent_id: UUID, market_at: datetime) -> bool:
         reason = f"its validity ended before {market_at.isoformat()} market time"

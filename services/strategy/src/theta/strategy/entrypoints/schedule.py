@@ -15,6 +15,7 @@ from theta.strategy.use_cases.sweep_unfinished import SweepUnfinished
 LEADER_SECONDS = 2.0
 SLOTS_SECONDS = 0.5
 MEASURE_SECONDS = 5.0
+FORGET_SECONDS = 600.0
 POLL_SECONDS = 0.5
 """The longest wait for a wake-up, and so the polling fallback."""
 BACKOFF_SECONDS = 1.0
@@ -100,6 +101,8 @@ class Schedule:
             self._claim_slots.claim()
         if self._is_due("sweep", self._sweep_interval):
             self._sweep.sweep()
+        if self._is_due("forget", FORGET_SECONDS):
+            self._sweep.forget()
         return self._relay.relay() >= BATCH
 
     def _is_due(self, name: str, period: float) -> bool:

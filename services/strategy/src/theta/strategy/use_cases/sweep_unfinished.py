@@ -19,11 +19,12 @@ class SweepUnfinished:
     """Puts unfinished work back, so that emptying Redis or killing a service loses nothing."""
 
     def __init__(
-        self, *, unfinished: Unfinished, market_clock: MarketClock, age: timedelta
+        self, *, unfinished: Unfinished, market_clock: MarketClock, age: timedelta, keep: timedelta
     ) -> None:
         self._unfinished = unfinished
         self._market_clock = market_clock
         self._age = age
+        self._keep = keep
 
     def sweep(self) -> int:
         """Expire what is over in market time, ask again for the rest; return how many of both.
@@ -42,3 +43,13 @@ class SweepUnfinished:
         if total or expired:
             _log.info("unfinished work swept", expired=expired, **posted)
         return total + expired
+
+    def forget(self) -> int:
+        """Remove what the outbox delivered long ago; return how many rows.
+
+        Raises UnavailableError when the database is away.
+        """
+        forgotten = self._unfinished.forget(self._keep)
+        if forgotten:
+            _log.info("delivered outbox rows removed", rows=forgotten)
+        return forgotten
