@@ -1,5 +1,7 @@
 """Fixtures that every test may ask for."""
 
+import structlog
+
 from tests.support.servers import (
     database,
     migrated_template,
@@ -19,3 +21,11 @@ __all__ = [
     "reused_database",
     "server_folder",
 ]
+
+# A log line with an exception shows its traceback without every local: that takes 5 s a time.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)

@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import signal
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,4 +78,7 @@ class FileFaults:
             return
         with Path(f"{self._path}.log").open("a") as log:
             log.write(json.dumps({"point": name, "pid": os.getpid()}) + "\n")
-        os.kill(os.getpid(), signal.SIGKILL if spec["action"] == "kill" else signal.SIGSTOP)
+        # To this thread, which so goes no step further: a signal to the process may first wake
+        # another thread, and on a busy machine this one would have sent by then.
+        struck = signal.SIGKILL if spec["action"] == "kill" else signal.SIGSTOP
+        signal.pthread_kill(threading.get_ident(), struck)
