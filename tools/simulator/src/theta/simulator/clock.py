@@ -7,17 +7,19 @@ from typing import Any
 class SimClock:
     """Market time in epoch seconds, advancing ``speed`` times as fast as the host.
 
+    While ``flat_out`` it moves by jumps alone, as fast as whoever runs it can make them.
     Across a restart the market goes on: the anchor pairs market time with the host's wall clock.
     """
 
-    def __init__(self, start_at: float, speed: float) -> None:
+    def __init__(self, start_at: float, speed: float, *, flat_out: bool = False) -> None:
         self._anchor = start_at
         self._host = time.monotonic()
         self.speed = speed
         self.paused = False
+        self.flat_out = flat_out
 
     def now(self) -> float:
-        if self.paused:
+        if self.paused or self.flat_out:
             return self._anchor
         return self._anchor + (time.monotonic() - self._host) * self.speed
 
@@ -26,8 +28,15 @@ class SimClock:
         self._host = time.monotonic()
 
     def set_speed(self, speed: float) -> None:
+        """Flow at ``speed`` from now on, also when it ran flat out."""
         self.jump_to(self.now())
         self.speed = speed
+        self.flat_out = False
+
+    def set_flat_out(self) -> None:
+        """Move as fast as this machine can from now on."""
+        self.jump_to(self.now())
+        self.flat_out = True
 
     def set_paused(self, *, paused: bool) -> None:
         self.jump_to(self.now())
@@ -37,15 +46,15 @@ class SimClock:
         return {
             "market": self.now(),
             "host": time.time(),
-            "speed": self.speed,
+            "speed": 0.0 if self.flat_out else self.speed,
             "paused": self.paused,
         }
 
     @classmethod
-    def restore(cls, stored: dict[str, Any], speed: float) -> "SimClock":
+    def restore(cls, stored: dict[str, Any], speed: float, *, flat_out: bool = False) -> "SimClock":
         """The clock as it would stand had the program never stopped; never earlier than it was
         stored."""
         gone = 0.0 if stored["paused"] else max(0.0, time.time() - stored["host"])
-        clock = cls(stored["market"] + gone * stored["speed"], speed)
+        clock = cls(stored["market"] + gone * stored["speed"], speed, flat_out=flat_out)
         clock.paused = stored["paused"]
         return clock

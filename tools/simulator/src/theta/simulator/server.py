@@ -3,23 +3,22 @@
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 
 from theta.simulator.clock import SimClock
 from theta.simulator.control.http import ControlServer
 from theta.simulator.errors import PortError
-from theta.simulator.exchange.account import Account
 from theta.simulator.exchange.behaviour import Behaviour
 from theta.simulator.exchange.exchange import Exchange
-from theta.simulator.exchange.model import Position
 from theta.simulator.exchange.store import Store
 from theta.simulator.gateway.gateway import Gateway
 from theta.simulator.gateway.session import Session
 from theta.simulator.market.quotes import Market
+from theta.simulator.scenarios import opening
 from theta.simulator.scenarios.scenario import Scenario
 
 _LOG = logging.getLogger("theta.simulator")
@@ -28,7 +27,11 @@ _LOG = logging.getLogger("theta.simulator")
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to run a scenario. Port 0 takes a free one; ``state`` ``None`` keeps everything in
-    memory."""
+    memory.
+
+    ``speed`` is market seconds per second, infinite for as fast as possible. ``fault_seed``
+    replaces the seed of the scenario's schedule of faults, and makes one where it has none.
+    """
 
     scenario: Scenario
     seed: int = 1
@@ -37,6 +40,7 @@ class Options:
     port: int = 0
     control_port: int = 0
     state: Path | None = None
+    fault_seed: int | None = None
 
 
 class Simulator:
@@ -99,6 +103,8 @@ class Simulator:
             self._gateway.closed = True
             for session in self._gateway.connections():
                 session.drop()
+            # What a fault changed for a while must not stay in the state file.
+            self._gateway.faults.clear()
             self._gateway.exchange.save_clock()
             self._gateway = None
         await asyncio.sleep(0)
@@ -115,7 +121,8 @@ class Simulator:
 def build(options: Options, store: Store) -> Gateway:
     """The gateway of a scenario over the state in ``store``; needs a running event loop."""
     scenario = options.scenario
-    identity = {"account": scenario.account, "seed": options.seed, "symbols": scenario.symbols}
+    first = scenario.accounts[0]
+    identity = {"account": first.name, "seed": options.seed, "symbols": scenario.symbols}
     store.belong_to(identity)
     market = Market(options.seed, scenario.symbols, scenario.yearly_volatility)
     behaviour = Behaviour(
@@ -128,23 +135,19 @@ def build(options: Options, store: Store) -> Gateway:
         pacing=scenario.pacing,
         read_only=scenario.read_only,
     )
-    account = Account(scenario.account, scenario.account_type, scenario.cash, market)
-    for held in scenario.positions:
-        stock = market.book.stock(held.symbol)
-        assert stock is not None
-        contract = stock
-        if held.expiry:
-            contract = market.book.option(held.symbol, held.expiry, held.strike, held.right)
-        account.positions[contract.con_id] = Position(
-            contract.con_id, held.quantity, Decimal(held.average_cost)
-        )
+    account = opening.account(scenario, first, market)
+    flat_out = math.isinf(options.speed)
+    speed = 1.0 if flat_out else options.speed
     stored = store.load("clock").get("all")
     clock = (
-        SimClock.restore(stored, options.speed)
+        SimClock.restore(stored, speed, flat_out=flat_out)
         if stored
-        else SimClock(scenario.start, options.speed)
+        else SimClock(scenario.start, speed, flat_out=flat_out)
     )
     market.shifts.update({s: b["factor"] for s, b in store.load("shift").items()})
     exchange = Exchange(market, account, clock, store, behaviour, time.time)
     exchange.save_clock()
-    return Gateway(exchange, behaviour)
+    schedule = opening.schedule(scenario, options.fault_seed)
+    if stored:
+        schedule.resume(clock.now())
+    return Gateway(exchange, behaviour, scenario.limits, schedule)

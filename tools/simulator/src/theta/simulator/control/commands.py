@@ -6,10 +6,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from theta.simulator.control import truth
-from theta.simulator.exchange.model import Order
+from theta.simulator.faults import catalogue
+from theta.simulator.faults.parameters import FaultError
+from theta.simulator.faults.schedule import Event
+from theta.simulator.gateway.timeline import STEPS
 from theta.simulator.market import calendar
 from theta.simulator.market.contracts import Query
-from theta.simulator.wire import codes
+from theta.simulator.scenarios import timing
 
 if TYPE_CHECKING:
     from theta.simulator.gateway.gateway import Gateway
@@ -19,6 +22,7 @@ Command = Callable[["Gateway", Body], Body]
 
 
 _NUMBER_MAX = 1e15
+_JUMP_SECONDS_MAX = 400 * 86_400.0
 
 
 class ControlError(Exception):
@@ -38,7 +42,11 @@ def answer(gateway: "Gateway", method: str, path: str, body: Body) -> Body:
             raise ControlError(405, f"{path} does not accept {method}.")
         known_paths = ", ".join(sorted({known for _, known in _ROUTES}))
         raise ControlError(404, f"There is no {path}; there are {known_paths}.")
-    return command(gateway, body)
+    try:
+        told = command(gateway, body)
+    except FaultError as error:
+        raise ControlError(error.status, error.text) from None
+    return told
 
 
 # -- reading a body --------------------------------------------------------------------------------
@@ -120,25 +128,36 @@ def quote(gateway: "Gateway", body: Body) -> Body:
 
 
 def set_clock(gateway: "Gateway", body: Body) -> Body:
-    """Speed, pause and jump, in that order; a jump never goes back."""
-    _only(body, "advance_seconds", "jump_to", "speed", "pause")
+    """Speed, pause, jump and step, in that order; a jump never goes back."""
+    _only(body, "advance_seconds", "jump_to", "speed", "pause", "step")
     clock = gateway.exchange.clock
+    now = clock.now()
     target: float | None = None
     if "advance_seconds" in body:
-        target = clock.now() + _number(body, "advance_seconds")
+        target = now + _number(body, "advance_seconds")
     if "jump_to" in body:
         target = _instant(gateway, _text(body, "jump_to"))
-        if target < clock.now():
-            raise ControlError(400, "jump_to lies in the past of the simulated clock.")
-    speed = _number(body, "speed", clock.speed)
-    paused = _flag(body, "pause") if "pause" in body else clock.paused
-    if "speed" in body:
-        clock.set_speed(speed)
+    if target is not None and not now <= target <= now + _JUMP_SECONDS_MAX:
+        raise ControlError(400, "The clock goes forward only, at most 400 days at once.")
+    speed = body.get("speed")
+    if "speed" in body and speed != "max":
+        speed = _number(body, "speed")
+    paused = _flag(body, "pause") if "pause" in body else False
+    step = body.get("step")
+    if step not in (None, *STEPS):
+        raise ControlError(400, f"step must be one of {', '.join(STEPS)}.")
+    if speed == "max":
+        clock.set_flat_out()
+    elif speed is not None:
+        clock.set_speed(float(speed))
     if "pause" in body:
         clock.set_paused(paused=paused)
     if target is not None:
-        clock.jump_to(target)
-    gateway.exchange.step()
+        gateway.timeline.advance_to(target)
+    elif step is None:
+        gateway.timeline.step()
+    if step is not None:
+        gateway.timeline.step_to(step)
     gateway.exchange.save_clock()
     return truth.clock(gateway)
 
@@ -182,157 +201,59 @@ def reset_counters(gateway: "Gateway", body: Body) -> Body:
     return told
 
 
-# -- faults ----------------------------------------------------------------------------------------
+# -- faults and events -----------------------------------------------------------------------------
 
 
 def fault(gateway: "Gateway", body: Body) -> Body:
-    kind = _text(body, "kind", "")
-    arm = _FAULTS.get(kind)
-    if arm is None:
-        raise ControlError(400, f"Unknown kind '{kind}'; known are {', '.join(sorted(_FAULTS))}.")
-    return {"kind": kind, **arm(gateway, body)}
+    """Arm a fault of the catalogue: {kind, ...its parameters}."""
+    given = {key: value for key, value in body.items() if key != "kind"}
+    return catalogue.arm(gateway, body.get("kind"), given)
 
 
-def _drop(gateway: "Gateway", body: Body) -> Body:
-    _only(body, "kind", "client_id", "refuse_seconds")
-    refuse = _number(body, "refuse_seconds", 0.0)
-    if refuse:
-        gateway.faults.refuse_connections_until = gateway.loop_time() + refuse
-    dropped = [s for s in gateway.connections() if _meant(s.client_id, body)]
-    for session in dropped:
-        session.drop()
-    return {"connections": len(dropped)}
-
-
-def _half_open(gateway: "Gateway", body: Body) -> Body:
-    _only(body, "kind", "client_id")
-    frozen = [s for s in gateway.connections() if _meant(s.client_id, body)]
-    for session in frozen:
-        session.freeze()
-    return {"connections": len(frozen)}
-
-
-def _meant(client: int | None, body: Body) -> bool:
-    return "client_id" not in body or client == body["client_id"]
-
-
-def _heal(gateway: "Gateway", body: Body) -> Body:
-    """Disarm every fault; half-open connections are cut, and connectivity comes back with 1102."""
-    _only(body, "kind")
-    gateway.faults.clear()
-    cut = [session for session in gateway.connections() if session.frozen]
-    for session in cut:
-        session.drop()
-    if gateway.faults.upstream_lost:
-        gateway.broadcast(1102, codes.BROADCAST_TEXTS[1102])
-    return {"connections": len(cut)}
-
-
-def _swallow(gateway: "Gateway", body: Body) -> Body:
-    _only(body, "kind", "n")
-    gateway.faults.swallow_acks = int(_number(body, "n", 1))
-    return {"n": gateway.faults.swallow_acks}
-
-
-def _hang(gateway: "Gateway", body: Body) -> Body:
-    _only(body, "kind", "n")
-    gateway.faults.hang_after_place = int(_number(body, "n", 1))
-    return {"n": gateway.faults.hang_after_place}
-
-
-def _delay(gateway: "Gateway", body: Body) -> Body:
-    _only(body, "kind", "ms")
-    gateway.faults.delay_callbacks = _number(body, "ms") / 1000
-    return {"ms": gateway.faults.delay_callbacks * 1000}
-
-
-def _code(gateway: "Gateway", body: Body) -> Body:
-    _only(body, "kind", "code", "message")
-    code = int(_number(body, "code"))
-    text = _text(body, "message", codes.BROADCAST_TEXTS.get(code, f"System message {code}"))
-    gateway.broadcast(code, text)
-    return {"code": code, "message": text, "clients": len(gateway.sessions)}
-
-
-def _fill(gateway: "Gateway", body: Body) -> Body:
-    _only(body, "kind", "order_ref", "perm_id", "qty", "price")
-    order = _find_order(gateway, body)
-    if order.is_final:
-        raise ControlError(409, f"The order is {order.status} already.")
-    quantity = int(_number(body, "qty", float(order.remaining), 1))
-    price = _number(body, "price", low=0.01) if "price" in body else None
-    gateway.fill_now(order, min(quantity, int(order.remaining)), price)
-    return {"perm_id": order.perm_id, "status": order.status, "filled": float(order.filled)}
-
-
-def _find_order(gateway: "Gateway", body: Body) -> Order:
-    for order in reversed(gateway.exchange.orders.values()):
-        if "perm_id" in body and order.perm_id == body["perm_id"]:
-            return order
-        if "perm_id" not in body and order.order_ref == body.get("order_ref"):
-            return order
-    raise ControlError(404, "No order has this order_ref or perm_id.")
-
-
-def _fill_on_disconnect(gateway: "Gateway", body: Body) -> Body:
-    _only(body, "kind", "order_ref")
-    gateway.faults.fill_on_disconnect = _text(body, "order_ref", "*")
-    return {"order_ref": gateway.faults.fill_on_disconnect}
-
-
-def _roll_back(gateway: "Gateway", body: Body) -> Body:
-    _only(body, "kind", "by")
-    gateway.exchange.roll_back_ids(int(_number(body, "by", low=1)))
-    return {"next_ids": {str(c): h + 1 for c, h in gateway.exchange.highest_ids.items()}}
-
-
-def _refuse(gateway: "Gateway", body: Body) -> Body:
-    _only(body, "kind", "code", "message")
-    code = int(_number(body, "code", 201))
-    text = _text(body, "message", "Order rejected - reason:Order refused by the simulator")
-    gateway.faults.refuse_order = (code, text)
-    return {"code": code, "message": text}
-
-
-def _polite(gateway: "Gateway", body: Body) -> Body:
-    _only(body, "kind", "on")
-    gateway.behaviour.polite = _flag(body, "on")
-    return {"on": gateway.behaviour.polite}
-
-
-def _tune(gateway: "Gateway", body: Body) -> Body:
-    """Change fill_probability, hazard_seconds, pacing or read_only while running."""
-    _only(body, "kind", "fill_probability", "hazard_seconds", "pacing", "read_only")
-    behaviour = gateway.behaviour
-    fill = _number(body, "fill_probability", behaviour.fill_probability)
-    hazard = _number(body, "hazard_seconds", behaviour.hazard_seconds, 0.1)
-    pacing = _flag(body, "pacing") if "pacing" in body else behaviour.pacing
-    read_only = _flag(body, "read_only") if "read_only" in body else behaviour.read_only
-    behaviour.fill_probability, behaviour.hazard_seconds = fill, hazard
-    behaviour.pacing, behaviour.read_only = pacing, read_only
+def tell_faults(gateway: "Gateway", body: Body) -> Body:
+    """What is armed, and every kind that there is."""
     return {
-        "fill_probability": fill,
-        "hazard_seconds": hazard,
-        "pacing": pacing,
-        "read_only": read_only,
+        "armed": gateway.faults.armed(gateway.loop_time()),
+        "kinds": {
+            kind.name: {"group": kind.group, "effect": kind.effect, "seen": kind.seen}
+            for kind in catalogue.CATALOGUE.values()
+        },
     }
 
 
-_FAULTS: dict[str, Command] = {
-    "drop_connections": _drop,
-    "half_open": _half_open,
-    "heal": _heal,
-    "swallow_next_ack": _swallow,
-    "hang_after_place": _hang,
-    "delay_callbacks_ms": _delay,
-    "code": _code,
-    "fill_order": _fill,
-    "fill_during_disconnect": _fill_on_disconnect,
-    "roll_back_ids": _roll_back,
-    "refuse_next_order": _refuse,
-    "polite": _polite,
-    "tune": _tune,
-}
+def tell_events(gateway: "Gateway", body: Body) -> Body:
+    """What will happen, soonest first, and what has happened."""
+    schedule = gateway.timeline.schedule
+    return {"ahead": schedule.ahead(), "happened": list(schedule.happened)}
+
+
+def add_event(gateway: "Gateway", body: Body) -> Body:
+    """Arm a fault later: {at, kind, ...its parameters}; ``at`` as in a scenario, counted from
+    now."""
+    given = dict(body)
+    at, kind = given.pop("at", None), given.pop("kind", None)
+    now = gateway.exchange.clock.now()
+    if not isinstance(at, str | int | float) or isinstance(at, bool):
+        raise ControlError(400, f"at must be {timing.ACCEPTS}.")
+    try:
+        moment = timing.When(str(at)).at(now)
+    except (ValueError, OverflowError):
+        raise ControlError(400, f"at must be {timing.ACCEPTS}.") from None
+    found, _ = catalogue.check(kind, given)
+    event = Event(moment, found.name, given)
+    gateway.timeline.schedule.add(event)
+    return event.describe(moment)
+
+
+def news(gateway: "Gateway", body: Body) -> Body:
+    """Send a bulletin: {text, type?, exchange?}."""
+    return catalogue.arm(gateway, "news", body)
+
+
+def manual_order(gateway: "Gateway", body: Body) -> Body:
+    """Place an order by hand, as somebody at the TWS window would."""
+    return catalogue.arm(gateway, "manual_order", body)
+
 
 _ROUTES: dict[tuple[str, str], Command] = {
     ("GET", "/health"): health,
@@ -341,6 +262,11 @@ _ROUTES: dict[tuple[str, str], Command] = {
     ("POST", "/clock"): set_clock,
     ("POST", "/quote"): quote,
     ("POST", "/price"): set_price,
+    ("GET", "/faults"): tell_faults,
     ("POST", "/fault"): fault,
+    ("GET", "/events"): tell_events,
+    ("POST", "/events"): add_event,
+    ("POST", "/news"): news,
+    ("POST", "/order"): manual_order,
     ("POST", "/reset_counters"): reset_counters,
 }

@@ -37,6 +37,9 @@ class Faults:
     mute: bool = False
     """Whether the port accepts connections without ever answering them."""
 
+    healed: int = 0
+    """How often everything was healed; what was scheduled before does not happen."""
+
     upstream_lost: bool = False
     competing: bool = False
     """Whether another session of the same user has taken the market data."""
@@ -55,8 +58,14 @@ class Faults:
     held: "list[tuple[Session, int, list[str]]]" = field(default_factory=list)
     """Requests that wait for a farm to come back."""
 
+    @property
+    def silent(self) -> bool:
+        """Whether no market-data line is updated."""
+        return self.upstream_lost or self.competing or "market" in self.broken_farms
+
     def clear(self) -> None:
         """Disarm everything and end what lasts."""
+        self.healed += 1
         self.swallow_acks = 0
         self.hang_after_place = 0
         self.refuse_order = None

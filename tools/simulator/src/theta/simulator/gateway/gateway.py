@@ -9,8 +9,8 @@ from theta.simulator.exchange.exchange import Exchange, next_order_id
 from theta.simulator.exchange.matching import Fill, money
 from theta.simulator.exchange.model import Order
 from theta.simulator.faults.faults import Faults
+from theta.simulator.faults.schedule import Schedule
 from theta.simulator.gateway import (
-    account_messages,
     account_requests,
     market_requests,
     order_lists,
@@ -21,6 +21,7 @@ from theta.simulator.gateway import (
 from theta.simulator.gateway.callbacks import Callbacks
 from theta.simulator.gateway.limits import DEFAULT_LIMITS, Limits
 from theta.simulator.gateway.session import Session
+from theta.simulator.gateway.timeline import Timeline
 from theta.simulator.wire import codes, messages
 from theta.simulator.wire.fields import Fields, RequestError
 
@@ -34,7 +35,6 @@ _HANDLERS: dict[int, Handler] = {
     **reference_requests.HANDLERS,
 }
 _START_API = 71
-_ACCOUNT_PUSH_SECONDS = 180.0
 
 
 class Gateway:
@@ -42,12 +42,17 @@ class Gateway:
     thread."""
 
     def __init__(
-        self, exchange: Exchange, behaviour: Behaviour, limits: Limits = DEFAULT_LIMITS
+        self,
+        exchange: Exchange,
+        behaviour: Behaviour,
+        limits: Limits = DEFAULT_LIMITS,
+        schedule: Schedule | None = None,
     ) -> None:
         self.exchange = exchange
         self.behaviour = behaviour
         self.limits = limits
         self.faults = Faults()
+        self.timeline = Timeline(self, schedule or Schedule())
         self.sessions: dict[int, Session] = {}
         self.callbacks = Callbacks(self)
         self.messages: Counter[str] = Counter()
@@ -62,13 +67,17 @@ class Gateway:
 
     def opened(self, session: Session) -> bool:
         """Whether the connection may stay."""
-        if self._loop.time() < self.faults.refuse_connections_until:
+        faults = self.faults
+        if faults.logged_out or self._loop.time() < faults.refuse_connections_until:
             return False
         self._connections.add(session)
+        if faults.mute:
+            session.freeze()
         return True
 
     def gone(self, session: Session) -> None:
         self._connections.discard(session)
+        self.faults.delivery.forget(session)
         client = session.client_id
         if client is None or self.sessions.get(client) is not session:
             return
@@ -156,23 +165,8 @@ class Gateway:
             action()
 
     async def run(self) -> None:
-        """Keep orders, ticks and account pushes moving until cancelled."""
-        pushed = self._loop.time()
-        beat = 0
-        while True:
-            await asyncio.sleep(0.25)
-            beat += 1
-            self.exchange.step()
-            if beat % 4 == 0:
-                ticks.stream(self)
-            if beat % 40 == 0:
-                self.exchange.save_clock()
-            if self._loop.time() - pushed >= _ACCOUNT_PUSH_SECONDS:
-                pushed = self._loop.time()
-                for session in self.sessions.values():
-                    if session.subscriptions.account:
-                        account_messages.send_account(self, session, download=False)
-                    account_messages.send_summaries(self, session)
+        """Keep the market, and what is told of it, moving until cancelled."""
+        await self.timeline.run()
 
     def loop_time(self) -> float:
         """Process time of the loop, in seconds."""

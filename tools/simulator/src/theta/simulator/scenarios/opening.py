@@ -1,0 +1,56 @@
+"""What a scenario starts with: accounts with their positions, and the schedule of events."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from theta.simulator.exchange.account import Account
+from theta.simulator.exchange.model import Position
+from theta.simulator.faults.schedule import Schedule, drawn
+from theta.simulator.market import calendar
+from theta.simulator.market.contracts import Contract
+from theta.simulator.market.quotes import Market
+from theta.simulator.scenarios.accounts import AccountPlan, StartPosition, unknown_position
+from theta.simulator.scenarios.events import DEFAULT_CHANCE
+from theta.simulator.scenarios.scenario import Scenario
+
+
+def account(scenario: Scenario, plan: AccountPlan, market: Market) -> Account:
+    """An account of the scenario with what it holds. Raises ``ScenarioError``."""
+    opened = Account(plan.name, plan.account_type, plan.cash, market)
+    for held in plan.positions:
+        contract = _contract(scenario, held, market)
+        cost = held.average_cost
+        if cost is None:
+            worth = opened.mark(contract, scenario.start) * contract.multiplier
+            cost = Decimal(str(round(worth, 4)))
+        opened.positions[contract.con_id] = Position(contract.con_id, held.quantity, cost)
+    return opened
+
+
+def _contract(scenario: Scenario, held: StartPosition, market: Market) -> Contract:
+    stock = market.book.stock(held.symbol)
+    if stock is None:
+        raise unknown_position(scenario.name, held)
+    if not held.is_option:
+        return stock
+    if held.expiry_days is None or held.strike_percent is None:
+        return market.book.option(held.symbol, held.expiry, held.strike, held.right)
+    listed = [k for k in market.listed(held.symbol, scenario.start) if k[2] == held.right]
+    if not listed:
+        raise unknown_position(scenario.name, held)
+    wanted = scenario.start + held.expiry_days * 86_400
+    expiry = min({k[0] for k in listed}, key=lambda e: abs(calendar.expiry_instant(e) - wanted))
+    target = market.spot(held.symbol, scenario.start) * held.strike_percent / 100
+    strike = min((k[1] for k in listed if k[0] == expiry), key=lambda s: abs(s - target))
+    return market.book.option(held.symbol, expiry, strike, held.right)
+
+
+def schedule(scenario: Scenario, fault_seed: int | None) -> Schedule:
+    """The scenario's events and its drawn faults; ``fault_seed`` replaces the seed of those."""
+    chance = scenario.chance
+    if fault_seed is not None:
+        chance = replace(chance or DEFAULT_CHANCE, seed=fault_seed)
+    events = [plan.event(scenario.start) for plan in scenario.events]
+    if chance is not None:
+        events += drawn(chance, scenario.start)
+    return Schedule(events)
