@@ -65,14 +65,18 @@ def encode_fields(fields: Iterable[object]) -> bytes:
     field would
     shift every later field and is replaced by a space.
     """
-    return frame("".join(f"{field_text(value)}\0" for value in fields).encode())
+    texts = [field_text(value) for value in fields]
+    texts.append("")
+    return frame("\0".join(texts).encode(errors="replace"))
 
 
 def field_text(value: object) -> str:
     """The TWS text form of one field."""
+    if type(value) is str:
+        return value.replace("\0", " ") if "\0" in value else value
     if value is None:
         return ""
-    if isinstance(value, bool):
+    if value is True or value is False:
         return "1" if value else "0"
     if isinstance(value, float):
         return repr(value)
