@@ -31,7 +31,7 @@ AMBIENT = re.compile(
 )
 """A clock, a source of ids or chance, or the environment, reached for instead of handed in."""
 
-FOREIGN_CALLBACKS = {"RecordingWrapper"}
+FOREIGN_CALLBACKS = {"RecordingWrapper", "Answers"}
 """Classes whose public methods are callbacks that a foreign library names, no surface of ours."""
 
 OUTER_LAYERS = {"adapters", "settings", "bootstrap", "__main__", "entrypoints"}
