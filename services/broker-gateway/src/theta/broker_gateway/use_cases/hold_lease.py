@@ -62,8 +62,10 @@ class HoldLease:
         if epoch is None:
             return False
         self._until = now + TTL_SECONDS - MARGIN_SECONDS
-        # An earlier holder's last claim may still be on its way to the socket for this long.
-        act_after = self._clock.boottime_seconds() + SUCCESSOR_WAITS_SECONDS
+        # An earlier holder's last claim may still be on its way to the socket for this long. Epoch
+        # 1 succeeds nobody: every acquisition counts it up, and a restored backup keeps it.
+        waits = SUCCESSOR_WAITS_SECONDS if epoch > 1 else 0.0
+        act_after = self._clock.boottime_seconds() + waits
         self._guard.hold(epoch, until=self._until, act_after=act_after)
         self._next_at = now + RENEW_EVERY_SECONDS
         _log.info("lease acquired", epoch=epoch)
