@@ -22,6 +22,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO
 
+from theta.embedded.processes import last_lines
+
 PR_SET_PDEATHSIG = 1
 PRELOADED = (
     "theta.broker_gateway.bootstrap",
@@ -152,13 +154,15 @@ class Nursery:
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         order = {"command": list(command[2:]), "log": output.name, "environment": environment}
-        with self._asking:
+        answer = b""
+        with self._asking, contextlib.suppress(BrokenPipeError):
             self._server.stdin.write(json.dumps(order).encode() + b"\n")
             self._server.stdin.flush()
             ready = select.select([self._server.stdout], [], [], BIRTH_TIMEOUT_SECONDS)[0]
             answer = self._server.stdout.readline() if ready else b""
         if not answer:
-            raise RuntimeError(f"the nursery does not answer: see {self._log}")
+            # Not a ThetaError: this is the harness's own failure and no finding about the services.
+            raise RuntimeError(f"the nursery does not answer: {last_lines(self._log)}")
         return Forked(int(answer))
 
     def close(self) -> None:
