@@ -1,5 +1,4 @@
-"""Option prices, implied volatility and greeks (Black's formula on the forward; early exercise is
-ignored)."""
+"""European option prices, implied volatility and greeks (Black's formula on the forward)."""
 
 from dataclasses import dataclass
 from math import erf, exp, isfinite, log, pi, sqrt
@@ -36,14 +35,21 @@ def _pdf(x: float) -> float:
 
 
 def price(
-    *, is_call: bool, spot: float, strike: float, years: float, vol: float, carry: float
+    *,
+    is_call: bool,
+    spot: float,
+    strike: float,
+    years: float,
+    vol: float,
+    carry: float,
+    rate: float = RATE,
 ) -> float:
     """Price of a European option; ``carry`` is the forward's growth rate (rate less dividends) per
     year."""
     if years <= 0 or vol <= 0:
         forward = spot * exp(carry * max(years, 0.0))
         intrinsic = forward - strike if is_call else strike - forward
-        return exp(-RATE * max(years, 0.0)) * max(intrinsic, 0.0)
+        return exp(-rate * max(years, 0.0)) * max(intrinsic, 0.0)
     forward = spot * exp(carry * years)
     spread = vol * sqrt(years)
     d1 = log(forward / strike) / spread + 0.5 * spread
@@ -52,7 +58,7 @@ def price(
         value = forward * _cdf(d1) - strike * _cdf(d2)
     else:
         value = strike * _cdf(-d2) - forward * _cdf(-d1)
-    return exp(-RATE * years) * max(value, 0.0)
+    return exp(-rate * years) * max(value, 0.0)
 
 
 def greeks(
