@@ -70,13 +70,13 @@ class Delivery:
         """Send ``fields`` to the client as the first rule that takes them says."""
         rule = next((rule for rule in self.rules if rule.takes(session, fields[0])), None)
         if rule is None:
-            session.put(fields)
+            session.outbox.put(fields)
             self._overtaken(session)
         elif rule.action == "delay":
-            session.later(rule.seconds, lambda: session.put(fields))
+            session.later(rule.seconds, lambda: session.outbox.put(fields))
         elif rule.action == "duplicate":
             for _ in range(1 + rule.times):
-                session.put(fields)
+                session.outbox.put(fields)
         elif rule.action == "reorder":
             self._waiting.setdefault(session, []).append(fields)
             session.later(rule.seconds, lambda: self._overtaken(session))
@@ -90,4 +90,4 @@ class Delivery:
     def _overtaken(self, session: "Session") -> None:
         """Send what waited, the newest first."""
         for fields in reversed(self._waiting.pop(session, [])):
-            session.put(fields)
+            session.outbox.put(fields)

@@ -18,6 +18,9 @@ class Limits:
     messages_per_second: int = 50
     """More end the connection after error 100."""
 
+    connections: int = 32
+    """Connections at once, half-open ones aside; one more is closed at once."""
+
     market_data_lines: int = 100
     """Lines of all clients together; one more is error 101."""
 

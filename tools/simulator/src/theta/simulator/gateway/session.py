@@ -2,23 +2,33 @@
 
 import asyncio
 import logging
-import re
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from theta.simulator.faults.requests import intercepts
+from theta.simulator.gateway.outbox import Outbox
 from theta.simulator.gateway.subscriptions import Subscriptions
-from theta.simulator.wire import codes, messages, versioned
+from theta.simulator.wire import messages, versioned
 from theta.simulator.wire.fields import Fields, RequestError, whole_number
-from theta.simulator.wire.framing import FrameError, FrameReader, decode_fields, encode_fields
+from theta.simulator.wire.framing import FrameError, FrameReader, decode_fields
+from theta.simulator.wire.handshake import (
+    GREETING,
+    OLD_CLIENT_ANSWER,
+    Greeting,
+    UnsupportedVersionError,
+    greeting_of,
+    negotiate,
+)
+from theta.simulator.wire.request_ids import request_id
 
 if TYPE_CHECKING:
     from theta.simulator.gateway.gateway import Gateway
 
 _LOG = logging.getLogger("theta.simulator.session")
-_VERSIONS = re.compile(rb"v(\d{1,5})\.\.(\d{1,5})(?: .*)?")
-_BACKLOG_BYTES_MAX = 16 << 20
+_POSTED_MAX = 100_000
+START_SECONDS = 30.0
+"""A connection that has not started the API by then is closed."""
 
 Build = Callable[[int], "list[object]"]
 """Makes a message for the negotiated version."""
@@ -37,12 +47,13 @@ class Session(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._reader = FrameReader()
-        self._greeted = False
+        self._first: bytes | None = b""
+        self._started_by: asyncio.TimerHandle | None = None
         self._arrivals: deque[float] = deque()
         self._queue: deque[tuple[float, Build]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
-        self._outgoing: list[bytes] = []
+        self.outbox = Outbox(self._make_durable, self._drop_slow)
 
     # -- transport ---------------------------------------------------------------------------------
 
@@ -51,11 +62,18 @@ class Session(asyncio.Protocol):
         self._transport = transport
         if not self._gateway.opened(self):
             self.drop()
+            return
+        if not self.frozen:
+            self.outbox.open(transport)
+        self._started_by = self._loop.call_later(START_SECONDS, self._drop_unstarted)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        self.outbox.close()
+        self._queue.clear()
+        for timer in (self._timer, self._started_by):
+            if timer is not None:
+                timer.cancel()
         self._gateway.gone(self)
 
     def data_received(self, data: bytes) -> None:
@@ -73,31 +91,51 @@ class Session(asyncio.Protocol):
             self._message(body)
 
     def _feed(self, data: bytes) -> list[bytes]:
-        if self._greeted:
+        """The frames that ``data`` completes. Raises ``FrameError``."""
+        if self._first is None:
             return self._reader.feed(data)
-        self._reader.hold(data)
-        if not self._reader.take_greeting():
-            return []
-        self._greeted = True
-        return self._reader.feed(b"")
+        self._first += data
+        match greeting_of(self._first):
+            case Greeting.UNFINISHED:
+                return []
+            case Greeting.FRAMED:
+                rest, self._first = self._first[len(GREETING) :], None
+                return self._reader.feed(rest)
+            case Greeting.OLD:
+                self._refuse(OLD_CLIENT_ANSWER)
+                return []
+        raise FrameError("the stream does not start with the TWS greeting")
+
+    def _refuse(self, answer: bytes) -> None:
+        """Tell the client why not, then close."""
+        self.outbox.put_bytes(answer)
+        self.finish()
+
+    def _drop_unstarted(self) -> None:
+        if self.client_id is None:
+            _LOG.warning("closing a connection that did not start the API in time")
+            self.drop()
 
     def drop(self) -> None:
         """Cut the connection at once, losing whatever is queued."""
         self._closed = True
-        self._outgoing.clear()
+        self.outbox.close()
+        self._queue.clear()
         if self._transport is not None:
             self._transport.abort()
 
     def finish(self) -> None:
         """Close once everything written has left."""
-        self._push()
+        self.outbox.push()
         self._closed = True
+        self.outbox.close()
         if self._transport is not None:
             self._transport.close()
 
     def freeze(self) -> None:
         """Neither read nor write any more, with the socket left open."""
         self.frozen = True
+        self.outbox.close()
         if self._transport is not None:
             self._transport.pause_reading()
 
@@ -127,16 +165,16 @@ class Session(asyncio.Protocol):
             if not intercepts(self._gateway, self, number, values):
                 self._gateway.handle(self, number, Fields(values[1:]))
         except RequestError as error:
-            self.error(request_id(number, values), error.code, error.text)
+            self.error(request_id(self.version, number, values), error.code, error.text)
 
     def _negotiate(self, body: bytes) -> None:
-        match = _VERSIONS.fullmatch(body)
-        if match is None:
-            self.drop()
+        try:
+            version = negotiate(body)
+        except UnsupportedVersionError as error:
+            _LOG.warning("refusing a connection: %s", error)
+            self._refuse(error.answer)
             return
-        lowest, highest = int(match[1]), int(match[2])
-        version = min(codes.SERVER_VERSION, highest)
-        if version < max(lowest, codes.MIN_CLIENT_VERSION):
+        if version is None:
             self.drop()
             return
         self.version = version
@@ -167,11 +205,7 @@ class Session(asyncio.Protocol):
         if delivery.active and self.client_id is not None:
             delivery.deliver(self, fields)
         else:
-            self.put(fields)
-
-    def put(self, fields: "list[object]") -> None:
-        """Send now, whatever faults are armed."""
-        self._gather(encode_fields(fields))
+            self.outbox.put(fields)
 
     def write_frames(self, frames: list[bytes]) -> None:
         """Send frames that are encoded already, as ``write`` would send their fields."""
@@ -180,37 +214,31 @@ class Session(asyncio.Protocol):
             for framed in frames:
                 delivery.deliver(self, list(decode_fields(framed[4:])))
         else:
-            self._gather(b"".join(frames))
+            self.outbox.put_bytes(b"".join(frames))
 
-    def _gather(self, data: bytes) -> None:
-        """Keep ``data`` for the one write at the end of this turn of the loop."""
-        if self._closed or self.frozen or self._transport is None:
-            return
-        self._outgoing.append(data)
-        if len(self._outgoing) == 1:
-            self._loop.call_soon(self._push)
+    def _make_durable(self) -> None:
+        """Nothing is told before it is durable."""
 
-    def _push(self) -> None:
-        """Hand what was gathered to the socket."""
-        outgoing, self._outgoing = self._outgoing, []
-        transport = self._transport
-        if not outgoing or self.frozen or transport is None or transport.is_closing():
-            return
-        if transport.get_write_buffer_size() > _BACKLOG_BYTES_MAX:
-            _LOG.warning("client %s does not read; dropping its connection", self.client_id)
-            self.drop()
-            return
-        transport.write(b"".join(outgoing))
+    def _drop_slow(self) -> None:
+        _LOG.warning("client %s does not read; dropping its connection", self.client_id)
+        self.drop()
 
     def error(self, request: int, code: int, text: str) -> None:
         self.write(versioned.error(self.version, request, code, text))
 
     def post(self, delay: float, *builds: Build) -> None:
-        """Send after ``delay`` seconds, but never before what was posted earlier."""
+        """Send after ``delay`` seconds, but never before what was posted earlier.
+
+        A client for whom too much waits is dropped.
+        """
+        if self._closed:
+            return
         due = self._loop.time() + delay
         if self._queue:
             due = max(due, self._queue[-1][0])
         self._queue.extend((due, build) for build in builds)
+        if len(self._queue) > _POSTED_MAX:
+            self._drop_slow()
         if self._timer is None and self._queue:
             self._timer = self._loop.call_at(self._queue[0][0], self._flush)
 
@@ -229,19 +257,3 @@ class Session(asyncio.Protocol):
     def _if_open(self, action: Callable[[], None]) -> None:
         if not self._closed:
             action()
-
-
-def request_id(number: int, values: list[str]) -> int:
-    """The request id that an error on this message belongs to, -1 without one."""
-    if number in (1, 7) or number in codes.REQUEST_ID_SECOND:
-        place = 2
-    elif number in (3, *codes.REQUEST_ID_FIRST):
-        place = 1
-    elif number == 4:
-        place = 2
-    else:
-        return -1
-    try:
-        return whole_number(values[place])
-    except (IndexError, ValueError):
-        return -1

@@ -35,40 +35,6 @@ REQUEST_NAMES: Final[dict[int, str]] = {
     102: "reqWshEventData", 103: "cancelWshEventData", 104: "reqUserInfo",
 }  # fmt: skip
 
-# Requests that carry a version number before their request id, and those that carry the id first.
-REQUEST_ID_SECOND: Final = frozenset(
-    {
-        2,
-        9,
-        10,
-        11,
-        21,
-        23,
-        25,
-        50,
-        51,
-        52,
-        53,
-        54,
-        55,
-        56,
-        57,
-        62,
-        63,
-        67,
-        68,
-        69,
-        70,
-        74,
-        75,
-        76,
-        77,
-    }
-)
-REQUEST_ID_FIRST: Final = frozenset(
-    {20, 22, 78, 79, 81, 83, 84, 86, 87, 88, 92, 94, 96, 97, 100, 102}
-)
-
 BROADCAST_TEXTS: Final[dict[int, str]] = {
     1100: "Connectivity between IBKR and Trader Workstation has been lost.",
     1101: "Connectivity between IBKR and Trader Workstation has been restored - data lost.",

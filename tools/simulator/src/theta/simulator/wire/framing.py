@@ -36,22 +36,6 @@ class FrameReader:
             del self._buffer[:end]
         return bodies
 
-    def hold(self, data: bytes) -> None:
-        """Keep ``data`` without cutting it, until the greeting is taken."""
-        self._buffer += data
-
-    def take_greeting(self) -> bool:
-        """Consume the ``API\\0`` greeting. ``False`` while fewer than four bytes are there.
-
-        Raises ``FrameError`` when the stream starts with anything else.
-        """
-        if len(self._buffer) < 4:
-            return False
-        if bytes(self._buffer[:4]) != b"API\0":
-            raise FrameError("the stream does not start with the TWS greeting")
-        del self._buffer[:4]
-        return True
-
 
 def frame(body: bytes) -> bytes:
     """One frame around ``body``."""
