@@ -51,7 +51,9 @@ class ControlServer:
     async def _respond(self, reader: asyncio.StreamReader) -> tuple[int, dict[str, Any]]:
         try:
             method, path, body = await asyncio.wait_for(_read(reader), _READ_SECONDS)
-            return 200, answer(self._gateway, method, path, body)
+            told = answer(self._gateway, method, path, body)
+            self._gateway.exchange.store.flush()
+            return 200, told
         except ControlError as error:
             return error.status, {"error": error.text}
 

@@ -1,41 +1,89 @@
-"""The account's ledger: positions, cash, commissions, margin."""
+"""The account's ledger: positions, cash, commissions, and what they are worth and require."""
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from typing import Any, Final
 
-from theta.simulator.exchange.model import Execution, Order, OrderRequest, Position
+from theta.simulator.exchange.margin import Figures, Holding, figures
+from theta.simulator.exchange.model import Position
 from theta.simulator.exchange.store import Change
+from theta.simulator.market import calendar
 from theta.simulator.market.contracts import Contract
 from theta.simulator.market.quotes import Market, model_price
 
 CENT = Decimal("0.01")
 _ZERO = Decimal(0)
+_INTRADAY_LEVERAGE = 4
 
-OPTION_FEE = Decimal("0.65")
-STOCK_FEE = Decimal("0.005")
-MINIMUM_FEE = Decimal(1)
+SUMMARY_TAGS: Final = (
+    "AccountType", "NetLiquidation", "TotalCashValue", "SettledCash", "AccruedCash", "BuyingPower",
+    "EquityWithLoanValue", "PreviousEquityWithLoanValue", "GrossPositionValue", "RegTEquity",
+    "RegTMargin", "SMA", "InitMarginReq", "MaintMarginReq", "AvailableFunds", "ExcessLiquidity",
+    "Cushion", "FullInitMarginReq", "FullMaintMarginReq", "FullAvailableFunds",
+    "FullExcessLiquidity", "LookAheadNextChange", "LookAheadInitMarginReq",
+    "LookAheadMaintMarginReq", "LookAheadAvailableFunds", "LookAheadExcessLiquidity",
+    "HighestSeverity", "DayTradesRemaining", "DayTradesRemainingT+1", "DayTradesRemainingT+2",
+    "DayTradesRemainingT+3", "DayTradesRemainingT+4", "Leverage",
+)  # fmt: skip
+"""Every tag that an account summary may ask for."""
 
 
-def commission(contract: Contract, quantity: Decimal) -> Decimal:
-    """IBKR's fixed pricing: 0.65 per option, 0.005 per share, at least 1.00 USD for the
-    execution."""
-    per_unit = OPTION_FEE if contract.is_option else STOCK_FEE
-    return max(MINIMUM_FEE, per_unit * quantity).quantize(CENT, ROUND_HALF_UP)
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Equity with loan value and requirements, USD, as the broker judges an order by them."""
+
+    equity: Decimal
+    initial: Decimal
+    maintenance: Decimal
+
+    @property
+    def available(self) -> Decimal:
+        return self.equity - self.initial
 
 
 class Account:
-    """Cash and positions of one margin account in USD. Every change of either comes from an
-    execution or an expiry."""
+    """Cash and positions of one account in USD, on margin unless it is a ``cash_account``.
 
-    def __init__(self, name: str, account_type: str, cash: Decimal, market: Market) -> None:
+    Every change of either comes from an execution or a recorded flow. ``margin_factor`` raises
+    both requirements, as the broker does for an account or a market in trouble.
+    """
+
+    summary_tags = SUMMARY_TAGS
+
+    def __init__(
+        self,
+        name: str,
+        account_type: str,
+        cash: Decimal,
+        market: Market,
+        *,
+        cash_account: bool = False,
+    ) -> None:
         self.name = name
         self.account_type = account_type
+        self.cash_account = cash_account
         self.cash = cash
         self.positions: dict[int, Position] = {}
         self.commissions = _ZERO
         self.realized = _ZERO
+        self.accrued = _ZERO
+        """Interest earned and not yet paid; negative when owed."""
+
+        self.interest_month = ""
+        self.unsettled: dict[str, Decimal] = {}
+        """Proceeds of sales by the day (ISO) on which they settle; kept for a cash account."""
+
+        self.previous_net: Decimal | None = None
+        self.previous_equity: Decimal | None = None
+        """Net liquidation and equity with loan value when the day began."""
+
+        self.margin_factor = Decimal(1)
         self._market = market
+        self._by_symbol: dict[str, set[int]] = defaultdict(set)
+        self._cached: dict[str, tuple[tuple[int, float], Figures]] = {}
 
     def contract(self, con_id: int) -> Contract:
         contract = self._market.book.by_id(con_id)
@@ -46,7 +94,7 @@ class Account:
     # -- changes -----------------------------------------------------------------------------------
 
     def apply(
-        self, contract: Contract, signed: Decimal, price: Decimal, fee: Decimal
+        self, contract: Contract, signed: Decimal, price: Decimal, fee: Decimal, at: float = 0.0
     ) -> Decimal | None:
         """Book a trade of ``signed`` units at ``price`` per share; returns the realized gain after
         fees.
@@ -54,10 +102,13 @@ class Account:
         ``None`` when the trade only opens. Average cost includes the opening commission, as the
         broker's does.
         """
-        position = self.positions.setdefault(contract.con_id, Position(contract.con_id))
+        position = self._position(contract)
         unit = price * contract.multiplier
         self.cash -= signed * unit + fee
         self.commissions += fee
+        if self.cash_account and signed < 0 and unit > 0:
+            due = _next_business_day(at)
+            self.unsettled[due] = self.unsettled.get(due, _ZERO) - signed * unit
         held = position.quantity
         realized: Decimal | None = None
         closing = _ZERO
@@ -78,38 +129,89 @@ class Account:
             position.average_cost = _ZERO
         return realized
 
-    def changes(self, con_ids: list[int]) -> list[Change]:
+    def _position(self, contract: Contract) -> Position:
+        position = self.positions.get(contract.con_id)
+        if position is None:
+            position = self.positions[contract.con_id] = Position(contract.con_id)
+        self._by_symbol[contract.symbol].add(contract.con_id)
+        self._cached.pop(contract.symbol, None)
+        return position
+
+    def replace(
+        self, before: Contract, after: Contract, quantity: Decimal, average_cost: Decimal
+    ) -> None:
+        """Turn a whole position into another without a trade, as a split does."""
+        old = self._position(before)
+        realized = old.realized
+        if before != after:
+            old.quantity = old.average_cost = _ZERO
+        new = self._position(after)
+        new.quantity, new.average_cost = quantity, average_cost
+        if before == after:
+            new.realized = realized
+
+    def settle_until(self, day: str) -> None:
+        """Count sales that settle by ``day`` (ISO) as settled."""
+        self.unsettled = {due: value for due, value in self.unsettled.items() if due > day}
+
+    def changes(self, con_ids: Iterable[int]) -> list[Change]:
         """The records to store after ``con_ids`` changed."""
-        written: list[Change] = [("account", self.name, self.dump())]
+        written: list[Change] = [("account", self.name, self._dump())]
         for con_id in con_ids:
             position = self.positions[con_id]
             body = {
+                "account": self.name,
                 "con_id": con_id,
                 "quantity": str(position.quantity),
                 "average_cost": str(position.average_cost),
                 "realized": str(position.realized),
             }
-            written.append(("position", str(con_id), body))
+            written.append(("position", f"{self.name}:{con_id}", body))
         return written
 
-    def dump(self) -> dict[str, Any]:
+    def _dump(self) -> dict[str, Any]:
         return {
             "cash": str(self.cash),
             "commissions": str(self.commissions),
             "realized": str(self.realized),
+            "accrued": str(self.accrued),
+            "interest_month": self.interest_month,
+            "unsettled": {day: str(value) for day, value in self.unsettled.items()},
+            "previous_net": None if self.previous_net is None else str(self.previous_net),
+            "previous_equity": None if self.previous_equity is None else str(self.previous_equity),
         }
 
-    def restore(self, stored: dict[str, Any], positions: dict[str, dict[str, Any]]) -> None:
+    def restore(self, stored: Mapping[str, Any], positions: Iterable[Mapping[str, Any]]) -> None:
+        """Take over what ``changes`` stored; fields of an older state may be missing."""
         self.cash = Decimal(stored["cash"])
         self.commissions = Decimal(stored["commissions"])
         self.realized = Decimal(stored["realized"])
-        for body in positions.values():
-            self.positions[body["con_id"]] = Position(
-                body["con_id"],
+        self.accrued = Decimal(stored.get("accrued", 0))
+        self.interest_month = stored.get("interest_month", "")
+        unsettled = stored.get("unsettled", {})
+        self.unsettled = {day: Decimal(value) for day, value in unsettled.items()}
+        net, equity = stored.get("previous_net"), stored.get("previous_equity")
+        self.previous_net = None if net is None else Decimal(net)
+        self.previous_equity = None if equity is None else Decimal(equity)
+        for body in positions:
+            self.hold(
+                self.contract(body["con_id"]),
                 Decimal(body["quantity"]),
                 Decimal(body["average_cost"]),
                 Decimal(body["realized"]),
             )
+
+    def hold(
+        self,
+        contract: Contract,
+        quantity: Decimal,
+        average_cost: Decimal,
+        realized: Decimal = _ZERO,
+    ) -> None:
+        """Set a position as it stands, without cash: an opening or a stored one."""
+        position = self._position(contract)
+        position.quantity, position.average_cost = quantity, average_cost
+        position.realized = realized
 
     # -- values ------------------------------------------------------------------------------------
 
@@ -126,109 +228,159 @@ class Account:
             value = model_price(contract, view) if view and view.years > 0 else quote.close
         return Decimal(str(round(value, 4)))
 
-    def values(self, now: float, extra: dict[int, Decimal] | None = None) -> dict[str, Decimal]:
-        """Account values in USD by their TWS tag; ``extra`` adds signed units per contract as if
-        held."""
-        held = {con_id: position.quantity for con_id, position in self.positions.items()}
-        stock = options = _ZERO
-        for con_id, quantity in held.items():
-            if not quantity:
-                continue
-            contract = self.contract(con_id)
-            worth = quantity * self.mark(contract, now) * contract.multiplier
-            if contract.is_option:
-                options += worth
+    def standing(
+        self,
+        now: float,
+        units: Mapping[Contract, Decimal] | None = None,
+        cash: Decimal = _ZERO,
+    ) -> Standing:
+        """Equity and requirements, as they would be with ``units`` more held and ``cash`` more."""
+        total = self._figures(now, units or {})
+        return self._standing(total, self.cash + cash)
+
+    def _standing(self, total: Figures, cash: Decimal) -> Standing:
+        locked = sum(self.unsettled.values(), _ZERO)
+        return Standing(
+            equity=cash + total.stock - locked,
+            initial=total.initial * self.margin_factor,
+            maintenance=total.maintenance * self.margin_factor,
+        )
+
+    def _figures(self, now: float, units: Mapping[Contract, Decimal]) -> Figures:
+        touched: dict[str, dict[Contract, Decimal]] = defaultdict(dict)
+        for contract, signed in units.items():
+            touched[contract.symbol][contract] = signed
+        total = Figures()
+        for symbol in {**self._by_symbol, **touched}:
+            if symbol in touched:
+                total += self._fresh(symbol, now, touched[symbol])
             else:
-                stock += worth
-        for con_id, signed in (extra or {}).items():
-            held[con_id] = held.get(con_id, _ZERO) + signed
-        initial, maintenance = self.margin(held, now)
-        equity = self.cash + stock
+                total += self._group(symbol, now)
+        return total
+
+    def _group(self, symbol: str, now: float) -> Figures:
+        """Figures of one underlying, kept while neither time nor price nor position moves."""
+        key = (int(now), self._market.spot(symbol, now))
+        kept = self._cached.get(symbol)
+        if kept is not None and kept[0] == key:
+            return kept[1]
+        fresh = self._fresh(symbol, now, {})
+        self._cached[symbol] = (key, fresh)
+        return fresh
+
+    def _fresh(self, symbol: str, now: float, extra: dict[Contract, Decimal]) -> Figures:
+        held = dict(extra)
+        for con_id in self._by_symbol.get(symbol, ()):
+            quantity = self.positions[con_id].quantity
+            if quantity:
+                contract = self.contract(con_id)
+                held[contract] = held.get(contract, _ZERO) + quantity
+        spot = Decimal(str(round(self._market.spot(symbol, now), 4)))
+        ordered = sorted(held.items(), key=lambda pair: pair[0].con_id)
+        rows = (Holding(c, q, self.mark(c, now), spot) for c, q in ordered if q)
+        return figures(rows, cash_account=self.cash_account)
+
+    def values(self, now: float) -> dict[str, Decimal]:
+        """Every amount in USD by its TWS tag."""
+        total = self._figures(now, {})
+        standing = self._standing(total, self.cash)
+        ahead = self._standing(*self._after_expiry(now, total))
+        equity = standing.equity
+        net = self.cash + total.stock + total.options + self.accrued
+        excess = equity - standing.maintenance
+        previous = equity if self.previous_equity is None else self.previous_equity
+        leverage = 1 if self.cash_account else _INTRADAY_LEVERAGE
         cents = {
-            "NetLiquidation": equity + options,
+            "NetLiquidation": net,
             "TotalCashValue": self.cash,
-            "SettledCash": self.cash,
-            "StockMarketValue": stock,
-            "OptionMarketValue": options,
-            "GrossPositionValue": abs(stock) + abs(options),
+            "SettledCash": self.cash - sum(self.unsettled.values(), _ZERO),
+            "AccruedCash": self.accrued,
+            "AccruedDividend": _ZERO,
+            "StockMarketValue": total.stock,
+            "OptionMarketValue": total.options,
+            "GrossPositionValue": total.gross,
             "EquityWithLoanValue": equity,
-            "InitMarginReq": initial,
-            "MaintMarginReq": maintenance,
-            "AvailableFunds": equity + min(options, _ZERO) - initial,
-            "ExcessLiquidity": equity + min(options, _ZERO) - maintenance,
+            "PreviousDayEquityWithLoanValue": previous,
+            "PreviousEquityWithLoanValue": previous,
+            "RegTEquity": equity,
+            "RegTMargin": standing.initial,
+            "SMA": max(_ZERO, standing.available),
+            "InitMarginReq": standing.initial,
+            "MaintMarginReq": standing.maintenance,
+            "AvailableFunds": standing.available,
+            "ExcessLiquidity": excess,
+            "FullInitMarginReq": standing.initial,
+            "FullMaintMarginReq": standing.maintenance,
+            "FullAvailableFunds": standing.available,
+            "FullExcessLiquidity": excess,
+            "LookAheadInitMarginReq": ahead.initial,
+            "LookAheadMaintMarginReq": ahead.maintenance,
+            "LookAheadAvailableFunds": ahead.available,
+            "LookAheadExcessLiquidity": ahead.equity - ahead.maintenance,
+            "PostExpirationMargin": max(_ZERO, ahead.maintenance - standing.maintenance),
+            "PostExpirationExcess": ahead.equity - ahead.maintenance,
             "RealizedPnL": self.realized,
+            "UnrealizedPnL": self._unrealized(now),
+            "BuyingPower": max(_ZERO, standing.available) * leverage,
         }
-        cents["BuyingPower"] = max(_ZERO, cents["AvailableFunds"]) * 4
         return {tag: value.quantize(CENT, ROUND_HALF_UP) for tag, value in cents.items()}
 
-    def margin(self, held: dict[int, Decimal], now: float) -> tuple[Decimal, Decimal]:
-        """Initial and maintenance requirement by the Regulation T rules for stock and uncovered
-        options.
+    def texts(self, now: float) -> dict[str, str]:
+        """Every value that carries no currency, by its TWS tag."""
+        usd = self.values(now)
+        net = usd["NetLiquidation"]
+        cushion = max(_ZERO, min(Decimal(1), usd["ExcessLiquidity"] / net)) if net > 0 else _ZERO
+        turns = usd["GrossPositionValue"] / net if net > 0 else _ZERO
+        days = ("", "T+1", "T+2", "T+3", "T+4")
+        return {
+            "AccountCode": self.name,
+            "AccountReady": "true",
+            "AccountType": self.account_type,
+            "Cushion": f"{cushion:.6f}",
+            "HighestSeverity": "0",
+            "Leverage": f"{turns:.2f}",
+            "LookAheadNextChange": f"{calendar.next_session(now)[1]:.0f}",
+            **{f"DayTradesRemaining{ahead}": "-1" for ahead in days},
+        }
 
-        Shares cover short calls of their symbol one for one hundred. The premium of a short option
-        counts through
-        its market value. Long options are paid in full.
-        """
-        initial = maintenance = _ZERO
-        shares: dict[str, Decimal] = {}
-        for con_id, quantity in held.items():
-            contract = self.contract(con_id)
-            if contract.is_option or not quantity:
+    def _unrealized(self, now: float) -> Decimal:
+        total = _ZERO
+        for position in self.positions.values():
+            if position.quantity:
+                contract = self.contract(position.con_id)
+                worth = self.mark(contract, now) * contract.multiplier
+                total += position.quantity * (worth - position.average_cost)
+        return total
+
+    def _after_expiry(self, now: float, total: Figures) -> tuple[Figures, Decimal]:
+        """Figures and cash once today's options have been exercised, assigned or gone."""
+        today = f"{calendar.trading_date(now):%Y%m%d}"
+        units: dict[Contract, Decimal] = {}
+        cash = self.cash
+        for position in self.positions.values():
+            contract = self.contract(position.con_id)
+            if not position.quantity or not contract.is_option or contract.expiry != today:
                 continue
-            worth = abs(quantity) * self.mark(contract, now)
-            initial += worth / 2
-            maintenance += worth * (Decimal("0.25") if quantity > 0 else Decimal("0.30"))
-            shares[contract.symbol] = max(_ZERO, quantity)
-        for con_id, quantity in held.items():
-            contract = self.contract(con_id)
-            if not contract.is_option or quantity >= 0:
+            units[contract] = -position.quantity
+            worth = Decimal(str(round(self._market.intrinsic(contract, now), 2)))
+            if worth < CENT:
                 continue
-            uncovered = -quantity
-            if contract.is_call:
-                covered = min(uncovered, shares.get(contract.symbol, _ZERO) // contract.multiplier)
-                shares[contract.symbol] = (
-                    shares.get(contract.symbol, _ZERO) - covered * contract.multiplier
-                )
-                uncovered -= covered
-            need = uncovered * self._naked(contract, now)
-            initial += need
-            maintenance += need
-        return initial, maintenance
+            if contract.cash_settled:
+                cash += position.quantity * worth * contract.multiplier
+                continue
+            stock = self.contract(contract.under_con_id)
+            signed = position.quantity * contract.shares * (1 if contract.is_call else -1)
+            units[stock] = units.get(stock, _ZERO) + signed
+            paid = position.quantity * Decimal(str(contract.strike)) * contract.multiplier
+            cash -= paid if contract.is_call else -paid
+        return (self._figures(now, units), cash) if units else (total, cash)
 
-    def _naked(self, contract: Contract, now: float) -> Decimal:
-        """Requirement of one uncovered option above its market value: 20 % less what it is out of
-        the money."""
-        spot = Decimal(str(round(self._market.spot(contract.symbol, now), 4)))
-        strike = Decimal(str(contract.strike))
-        out = max(_ZERO, strike - spot if contract.is_call else spot - strike)
-        floor = (spot if contract.is_call else strike) / 10
-        return max(spot / 5 - out, floor) * contract.multiplier
 
-    def shortfall(
-        self,
-        contract: Contract,
-        request: OrderRequest | Order,
-        price: Decimal,
-        open_extra: dict[int, Decimal],
-        now: float,
-    ) -> tuple[Decimal, Decimal] | None:
-        """Equity and requirement when the order would breach initial margin; ``None`` when it would
-        not.
-
-        An order that only reduces a position never breaches.
-        """
-        held = self.quantity(contract.con_id)
-        signed = request.quantity if request.is_buy else -request.quantity
-        if held * signed < 0 and abs(signed) <= abs(held):
-            return None
-        extra = dict(open_extra)
-        extra[contract.con_id] = extra.get(contract.con_id, _ZERO) + signed
-        after = self.values(now, extra)
-        equity = after["EquityWithLoanValue"] + min(after["OptionMarketValue"], _ZERO)
-        if contract.is_option and request.is_buy:
-            equity -= signed * price * contract.multiplier
-        need = after["InitMarginReq"]
-        return (equity, need) if equity < need else None
+def _next_business_day(at: float) -> str:
+    day = calendar.trading_date(at) + timedelta(1)
+    while not calendar.is_session_day(day):
+        day += timedelta(1)
+    return day.isoformat()
 
 
 def truth_position(account: Account, position: Position) -> dict[str, Any]:
@@ -239,6 +391,3 @@ def truth_position(account: Account, position: Position) -> dict[str, Any]:
         "average_cost": float(position.average_cost),
         "realized": float(position.realized),
     }
-
-
-ExecutionListener = Callable[[Order, Execution], None]

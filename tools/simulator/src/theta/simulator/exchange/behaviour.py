@@ -22,6 +22,14 @@ class Behaviour:
     hazard_seconds: float = 120.0
     pacing: bool = True
     read_only: bool = False
+    master_client_id: int | None = None
+    """The client that hears of every order and execution, whoever placed it."""
+
+    early_assignment: float = 0.9
+    """Probability that a short call is assigned the night before an ex-date where that pays."""
+
+    commission_plan: str = "fixed"
+    """Stocks: fixed or tiered."""
 
     def ack_delay(self, key: str, step: str) -> float:
         """Seconds until the broker answers ``step`` of an order."""

@@ -1,6 +1,6 @@
 """Values of the exchange: orders, executions, what is asked of it."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Any
 
@@ -101,10 +101,26 @@ class Order:
     open_close: str = ""
     transmit: bool = True
     extras: tuple[tuple[str, str], ...] = ()
+    parent_perm: int = 0
+    """The parent's identity at the broker, 0 without one; the order is held until it has filled."""
+
+    working_since: float | None = None
+    fees: Decimal = Decimal(0)
+    unit_fees: Decimal = Decimal(0)
+    fee_value: Decimal = Decimal(0)
+    """Commission charged so far, what it would be without the minimum of an order, and the value
+    of the trades it was charged for, USD."""
+
+    reserved: Decimal = Decimal(0)
+    """Available funds that the whole order takes when it trades, USD; never negative."""
 
     @property
     def is_buy(self) -> bool:
         return self.action == "BUY"
+
+    @property
+    def sign(self) -> int:
+        return 1 if self.action == "BUY" else -1
 
     @property
     def is_final(self) -> bool:
@@ -125,13 +141,13 @@ class Order:
         return self.order_ref or f"{self.client_id}:{self.order_id}"
 
     def dump(self) -> dict[str, Any]:
-        return {name: _plain(value) for name, value in asdict(self).items()}
+        return {name: _plain(getattr(self, name)) for name in _ORDER_FIELDS}
 
     @classmethod
     def restore(cls, stored: dict[str, Any]) -> "Order":
         values = dict(stored)
-        for name in ("quantity", "filled", "value", "last_price"):
-            values[name] = Decimal(values[name])
+        for name in _ORDER_AMOUNTS:
+            values[name] = Decimal(values.get(name, 0))
         for name in ("limit", "stop"):
             stored_price = values.get(name)
             values[name] = None if stored_price is None else Decimal(stored_price)
@@ -166,10 +182,17 @@ class Execution:
     """Whether this is a leg of a combination's fill; the combination has an execution too."""
 
     liquidity: int = 2
-    """1 added, 2 removed liquidity."""
+    """1 added, 2 removed liquidity, 0 for an exercise or assignment."""
+
+    kind: str = "trade"
+    """trade, or how the position ended: exercise, assignment, settlement (in cash)."""
+
+    @property
+    def signed(self) -> Decimal:
+        return self.shares if self.side == "BOT" else -self.shares
 
     def dump(self) -> dict[str, Any]:
-        return {name: _plain(value) for name, value in asdict(self).items()}
+        return {name: _plain(getattr(self, name)) for name in _EXECUTION_FIELDS}
 
     @classmethod
     def restore(cls, stored: dict[str, Any]) -> "Execution":
@@ -189,6 +212,46 @@ class Position:
     quantity: Decimal = Decimal(0)
     average_cost: Decimal = Decimal(0)
     realized: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Money or units that moved without a trade.
+
+    ``kind`` is deposit, dividend, interest, expiry (worthless) or split; ``amount`` is USD into
+    the account; ``units`` are signed changes of the position per contract id.
+    """
+
+    at: float
+    account: str
+    kind: str
+    amount: Decimal
+    units: tuple[tuple[int, Decimal], ...] = ()
+    note: str = ""
+
+    def dump(self) -> dict[str, Any]:
+        units = [[con_id, str(change)] for con_id, change in self.units]
+        return {
+            "at": self.at,
+            "account": self.account,
+            "kind": self.kind,
+            "amount": str(self.amount),
+            "units": units,
+            "note": self.note,
+        }
+
+    @classmethod
+    def restore(cls, stored: dict[str, Any]) -> "Flow":
+        units = tuple((con_id, Decimal(change)) for con_id, change in stored["units"])
+        amount = Decimal(stored["amount"])
+        return cls(stored["at"], stored["account"], stored["kind"], amount, units, stored["note"])
+
+
+_ORDER_FIELDS = tuple(each.name for each in fields(Order))
+_EXECUTION_FIELDS = tuple(each.name for each in fields(Execution))
+_ORDER_AMOUNTS = (
+    "quantity", "filled", "value", "last_price", "fees", "unit_fees", "fee_value", "reserved",
+)  # fmt: skip
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,20 @@ CREATE TABLE IF NOT EXISTS record (
 ) WITHOUT ROWID
 """
 
-Change = tuple[str, str, dict[str, Any]]
+_FORMAT = 2
+
+Body = dict[str, Any] | Callable[[], dict[str, Any]]
+"""Content of a record, or what makes it when the record is written."""
+
+Change = tuple[str, str, Body]
 """Kind, id and content of a record to write."""
 
 
 class Store:
     """Records by kind and id. ``path`` ``None`` keeps them in memory.
+
+    Changes are staged and committed together by ``flush``, which whoever tells anything to anybody
+    outside calls first; a record staged twice is written once, as it stands then.
 
     Write-ahead logging: a committed change survives a kill of this process at once, a power cut up
     to the last
@@ -33,8 +41,21 @@ class Store:
             self._db.execute("PRAGMA synchronous=NORMAL")
             self._db.execute(_SCHEMA)
             self._db.commit()
+            self._staged: dict[tuple[str, str], Body] = {}
+            self._check_format(path)
         except sqlite3.Error as error:
             raise StateError(f"The state file {path} cannot be used: {error}.") from None
+
+    def _check_format(self, path: Path | None) -> None:
+        """Accept files of this and of every earlier format, whose records are still understood."""
+        found = self.load("format").get("all", {}).get("version", 1)
+        if not isinstance(found, int) or not 1 <= found <= _FORMAT:
+            raise StateError(
+                f"The state file {path} has format {found}, this program knows up to {_FORMAT}:"
+                " use the version of the simulator that wrote it, or another file."
+            )
+        if found != _FORMAT or not self.load("format"):
+            self.write([("format", "all", {"version": _FORMAT})])
 
     def load(self, kind: str) -> dict[str, dict[str, Any]]:
         try:
@@ -54,11 +75,28 @@ class Store:
                 " give the scenario and seed that it was made with, or another file."
             )
 
-    def write(self, changes: Iterable[Change]) -> None:
-        """Write all changes in one transaction; durable against a kill when it returns."""
-        rows = [(kind, key, json.dumps(body)) for kind, key, body in changes]
+    def stage(self, changes: Iterable[Change]) -> None:
+        """Note changes for the next ``flush``."""
+        for kind, key, body in changes:
+            self._staged[kind, key] = body
+
+    def flush(self) -> None:
+        """Write everything staged in one transaction; durable against a kill when it returns."""
+        if not self._staged:
+            return
+        rows = [
+            (kind, key, json.dumps(body() if callable(body) else body))
+            for (kind, key), body in self._staged.items()
+        ]
+        self._staged = {}
         with self._db:
             self._db.executemany("INSERT OR REPLACE INTO record VALUES (?, ?, ?)", rows)
 
+    def write(self, changes: Iterable[Change]) -> None:
+        """Stage ``changes`` and flush."""
+        self.stage(changes)
+        self.flush()
+
     def close(self) -> None:
+        self.flush()
         self._db.close()

@@ -1,9 +1,17 @@
 """Order callbacks as TWS sends them: late, doubled, out of order and sometimes not at all."""
 
-from dataclasses import replace
+from copy import copy
 from typing import TYPE_CHECKING
 
-from theta.simulator.exchange.model import PENDING, PENDING_CANCEL, SUBMITTED, Execution, Order
+from theta.simulator.exchange.lifecycle import Turn
+from theta.simulator.exchange.model import (
+    PENDING,
+    PENDING_CANCEL,
+    PRE_SUBMITTED,
+    SUBMITTED,
+    Execution,
+    Order,
+)
 from theta.simulator.gateway import account_messages
 from theta.simulator.gateway.session import Build, Session
 from theta.simulator.market.contracts import Contract
@@ -13,20 +21,31 @@ from theta.simulator.wire.versioned import OrderView
 if TYPE_CHECKING:
     from theta.simulator.gateway.gateway import Gateway
 
+_POSITION_SECONDS = 0.3
+_EXPIRED = "Order Canceled - reason:"
+
 
 class Callbacks:
-    """Tells the owner of an order what happened to it. Nobody hears what happens while they are not
-    connected."""
+    """Tells the owner of an order, and the master client, what happened to it.
+
+    Nobody hears what happens while they are not connected. Changed positions are told together, a
+    moment after the first change.
+    """
 
     def __init__(self, gateway: "Gateway") -> None:
+        self.binds_manual_orders = False
+        """Whether client 0 asked to have orders of the TWS window bound to it."""
+
         self._gateway = gateway
         self._held: list[tuple[Session, float, tuple[Build, ...]]] = []
+        self._moved: dict[tuple[str, Contract], None] = {}
 
     def view(self, order: Order, *, known: bool = True) -> OrderView:
         """The order as it stands now; later changes do not show in it."""
         contract = self._gateway.exchange.account.contract(order.con_id)
         status = order.status if known else PENDING
-        return OrderView(replace(order), contract, status, order.perm_id if known else 0)
+        perm_id = order.perm_id if known else 0
+        return OrderView(copy(order), contract, status, perm_id, why_held=_why_held(order))
 
     # -- Listener ----------------------------------------------------------------------------------
 
@@ -53,15 +72,14 @@ class Callbacks:
             self._send(
                 order,
                 gap,
-                lambda version: versioned.error(version, order_id, 202, "Order Canceled - reason:"),
+                lambda version: versioned.error(version, order_id, 202, _EXPIRED),
             )
 
     def executed(self, order: Order, executions: list[Execution]) -> None:
         behaviour = self._gateway.behaviour
-        contract = self._gateway.exchange.account.contract(order.con_id)
         view = self.view(order)
         if not order.is_final and order.status != PENDING_CANCEL:
-            view = replace(view, status=SUBMITTED)
+            view = OrderView(view.order, view.contract, SUBMITTED, view.perm_id)
         key = f"{order.key}:{order.filled}"
         statuses = _both(view)
         if behaviour.withholds_status(key):
@@ -71,19 +89,61 @@ class Callbacks:
         if behaviour.polite:
             self._send(order, 0.0, *statuses)
         for item in executions:
-            self._send(order, 0.0, _execution(contract, item))
+            self._send(order, 0.0, _execution(self._contract(item), item))
         for item in executions:
-            delay = behaviour.ack_delay(item.exec_id, "commission") / 4
-            self._send(order, delay, _constant(messages.commission_report(item)))
+            if not self._contract(item).is_combination:
+                delay = behaviour.ack_delay(item.exec_id, "commission") / 4
+                self._send(order, delay, _constant(messages.commission_report(item)))
         if not behaviour.polite:
             self._send(order, behaviour.ack_delay(key, "status") / 3, *statuses)
-        self._gateway.after(0.3, lambda: account_messages.position_changed(self._gateway, contract))
+        self._positions_moved({(item.account, self._contract(item)): None for item in executions})
+
+    def turned(self, turn: Turn) -> None:
+        """Positions moved without an order: client 0 and the master hear of the executions, as of
+        anything that was not an API client's doing; every subscriber hears of the positions."""
+        listeners = {0, self._gateway.behaviour.master_client_id}
+        for item in turn.executions:
+            builds = (
+                _execution(self._contract(item), item),
+                _constant(messages.commission_report(item)),
+            )
+            for client in sorted(each for each in listeners if each is not None):
+                self._post(client, 0.0, *builds)
+        self._positions_moved(turn.touched)
+
+    def _contract(self, item: Execution) -> Contract:
+        return self._gateway.exchange.account.contract(item.con_id)
+
+    # -- positions ---------------------------------------------------------------------------------
+
+    def _positions_moved(self, moved: dict[tuple[str, Contract], None]) -> None:
+        if not self._moved:
+            self._gateway.after(_POSITION_SECONDS, self._tell_positions)
+        self._moved.update(moved)
+
+    def _tell_positions(self) -> None:
+        moved, self._moved = self._moved, {}
+        first = self._gateway.exchange.account.name
+        for name, contract in moved:
+            if name == first:
+                account_messages.position_changed(self._gateway, contract)
+            else:
+                account_messages.position_changed(self._gateway, contract, name)
 
     # -- delivery ----------------------------------------------------------------------------------
 
     def _send(self, order: Order, delay: float, *builds: Build) -> None:
-        session = self._gateway.sessions.get(order.client_id)
-        if session is None or not order.heard or not builds:
+        if not order.heard:
+            return
+        if order.order_id or self.binds_manual_orders:
+            self._post(order.client_id, delay, *builds)
+        master = self._gateway.behaviour.master_client_id
+        if master is not None and master != order.client_id:
+            self._post(master, delay, *builds)
+
+    def _post(self, client: int, delay: float, *builds: Build) -> None:
+        session = self._gateway.sessions.get(client)
+        if session is None or not builds:
             return
         faults = self._gateway.faults
         if faults.upstream_lost:
@@ -96,6 +156,25 @@ class Callbacks:
         held, self._held = self._held, []
         for session, delay, builds in held:
             session.post(delay, *builds)
+
+    def bind_manual_orders(self) -> None:
+        """Give the TWS window's live orders ids of client 0 and tell it which."""
+        exchange = self._gateway.exchange
+        for order in list(exchange.working.values()):
+            if order.client_id == 0 and order.order_id == 0:
+                exchange.bind(order)
+                bound = versioned.order_bound(order.perm_id, 0, order.order_id)
+                self._send(order, 0.0, _constant(bound), *_both(self.view(order)))
+
+
+def _why_held(order: Order) -> str:
+    """What TWS says an order waits for."""
+    if order.status != PRE_SUBMITTED:
+        return ""
+    reasons = ["child"] if order.parent_perm else []
+    if order.stop is not None and not order.triggered:
+        reasons.append("trigger")
+    return ",".join(reasons)
 
 
 def _status(view: OrderView) -> Build:

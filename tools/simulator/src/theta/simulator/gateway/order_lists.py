@@ -15,17 +15,28 @@ if TYPE_CHECKING:
     from theta.simulator.gateway.gateway import Gateway
 
 
+def _writable(gateway: "Gateway") -> None:
+    if gateway.behaviour.read_only:
+        cause = "The API interface is currently in Read-Only mode."
+        raise RequestError(321, f"Error validating request.-'bM' : cause - {cause}")
+
+
 def open_orders(gateway: "Gateway", session: Session, fields: Fields) -> None:
+    """The client's own live orders; client 0 also gets those of the TWS window, now its own."""
+    _writable(gateway)
+    if session.client_id == 0:
+        gateway.callbacks.bind_manual_orders()
     _list_open(gateway, session, own_only=True)
 
 
 def all_open_orders(gateway: "Gateway", session: Session, fields: Fields) -> None:
+    _writable(gateway)
     _list_open(gateway, session, own_only=False)
 
 
 def _list_open(gateway: "Gateway", session: Session, *, own_only: bool) -> None:
-    for order in gateway.exchange.orders.values():
-        if order.is_final or (own_only and order.client_id != session.client_id):
+    for order in list(gateway.exchange.working.values()):
+        if not order.transmit or (own_only and order.client_id != session.client_id):
             continue
         order.heard = True
         view = gateway.callbacks.view(order, known=order.status != PENDING)
@@ -35,15 +46,25 @@ def _list_open(gateway: "Gateway", session: Session, *, own_only: bool) -> None:
 
 
 def auto_open_orders(gateway: "Gateway", session: Session, fields: Fields) -> None:
+    """Client 0 takes over the orders of the TWS window, those to come too, or no longer."""
+    _writable(gateway)
     if session.client_id != 0:
         raise RequestError(327, "Only the default client (i.e 0) can auto bind orders.")
+    fields.skip(1)
+    gateway.callbacks.binds_manual_orders = fields.flag()
+    if gateway.callbacks.binds_manual_orders:
+        gateway.callbacks.bind_manual_orders()
 
 
 def completed_orders(gateway: "Gateway", session: Session, fields: Fields) -> None:
-    """Orders that ended today in New York."""
+    """Orders that ended today in New York; those placed by API clients alone when asked so."""
+    _writable(gateway)
+    api_only = fields.flag()
     today = calendar.trading_date(gateway.exchange.clock.now())
     for order in gateway.exchange.orders.values():
         if order.ended_at is None or calendar.trading_date(order.ended_at) != today:
+            continue
+        if api_only and order.client_id == 0 and order.order_id == 0:
             continue
         order.heard = True
         view = gateway.callbacks.view(order)
@@ -53,20 +74,24 @@ def completed_orders(gateway: "Gateway", session: Session, fields: Fields) -> No
 
 
 def executions(gateway: "Gateway", session: Session, fields: Fields) -> None:
-    """Today's executions of the account; commissions of the asking client's own."""
+    """Today's executions of the login; commissions of the asking client's own, of all for the
+    master client."""
     fields.skip(1)
     request = fields.integer()
     wanted = read_execution_filter(fields)
     since = _filter_time(wanted.time)
     today = calendar.trading_date(gateway.exchange.clock.now()).isoformat()
     late: list[Execution] = []
-    for item in gateway.exchange.executions:
+    master = session.client_id == gateway.behaviour.master_client_id
+    for item in _of_day(gateway, today):
         contract = gateway.exchange.account.contract(item.con_id)
-        if item.day != today or item.at < since or not _passes(item, contract, wanted):
+        if item.at < since or not _passes(item, contract, wanted):
             continue
-        gateway.exchange.orders[item.perm_id].heard = True
+        order = gateway.exchange.orders.get(item.perm_id)
+        if order is not None:
+            order.heard = True
         session.write(versioned.execution(session.version, request, contract, item))
-        if item.client_id != session.client_id:
+        if contract.is_combination or not (master or item.client_id == session.client_id):
             continue
         if gateway.behaviour.polite:
             session.write(messages.commission_report(item))
@@ -75,6 +100,17 @@ def executions(gateway: "Gateway", session: Session, fields: Fields) -> None:
     session.write(messages.end(55, request))
     for item in late:
         session.write(messages.commission_report(item))
+
+
+def _of_day(gateway: "Gateway", day: str) -> list[Execution]:
+    """The executions of a New York date, earliest first."""
+    found: list[Execution] = []
+    for item in reversed(gateway.exchange.executions):
+        if item.day < day:
+            break
+        if item.day == day:
+            found.append(item)
+    return found[::-1]
 
 
 def _passes(item: Execution, contract: Contract, wanted: ExecutionFilter) -> bool:

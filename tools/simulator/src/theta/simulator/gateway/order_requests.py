@@ -3,15 +3,12 @@
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from theta.simulator.exchange.account import commission
-from theta.simulator.exchange.exchange import next_order_id, whole_shares
-from theta.simulator.exchange.model import (
-    CANCELLED,
-    FILLED,
-    PENDING_CANCEL,
-    Order,
-    OrderRequest,
-)
+from theta.simulator.exchange import rules, sessions
+from theta.simulator.exchange.account import Standing
+from theta.simulator.exchange.credit import WhatIf
+from theta.simulator.exchange.exchange import next_order_id
+from theta.simulator.exchange.model import PENDING, PENDING_CANCEL, Order, OrderRequest
+from theta.simulator.exchange.rules import Refusal, Venue
 from theta.simulator.gateway.session import Session
 from theta.simulator.market import calendar
 from theta.simulator.market.contracts import Contract
@@ -24,8 +21,11 @@ if TYPE_CHECKING:
     from theta.simulator.gateway.gateway import Gateway
 
 _PENNY = Decimal("0.01")
-_QUANTITY_MAX = 1_000_000
-_PRICE_MAX = 1_000_000
+_ANY_STEP = ((0.0, 0.000001),)
+_RTH_IGNORED = (
+    "Order Event Warning: Attribute 'Outside Regular Trading Hours' is ignored based on the order"
+    " type and destination. PlaceOrder is now being processed."
+)
 
 
 # -- placing ---------------------------------------------------------------------------------------
@@ -48,50 +48,31 @@ def place_order(gateway: "Gateway", session: Session, fields: Fields) -> None:
     if len(found) > 1:
         raise RequestError(200, "The contract description specified is ambiguous")
     contract = found[0]
-    _validate(gateway, contract, request)
+    _check(rules.refusal(contract, request, _venue(gateway, contract)))
     if request.what_if:
         _what_if(gateway, session, order_id, contract, request)
         return
     existing = gateway.exchange.find(client, order_id)
     if existing is not None:
         _modify(gateway, session, existing, contract, request)
-    elif order_id <= gateway.exchange.highest_ids.get(client, 0):
+        return
+    if gateway.limits.order_ids and order_id <= gateway.exchange.highest_ids.get(client, 0):
         raise RequestError(103, "Duplicate order id")
-    elif not request.transmit:
-        raise RequestError(
-            321, "Error validating request.-'bM' : cause - untransmitted orders are not kept"
-        )
-    else:
-        _place(gateway, session, order_id, contract, request)
+    if request.parent_id and gateway.exchange.find(client, request.parent_id) is None:
+        raise RequestError(135, f"Can't find order with id = {request.parent_id}")
+    _place(gateway, session, order_id, contract, request)
 
 
-def _validate(gateway: "Gateway", contract: Contract, request: OrderRequest) -> None:
-    if request.action not in ("BUY", "SELL"):
-        raise RequestError(321, "Error validating request.-'bM' : cause - Invalid side")
-    if request.order_type not in ("LMT", "MKT") or (
-        request.order_type == "MKT" and contract.is_option
-    ):
-        raise RequestError(387, "Unsupported order type for this exchange and security type.")
-    if request.tif not in ("", "DAY", "GTC"):
-        raise RequestError(111, "The TIF (Tif type) and the order type are incompatible.")
-    if request.quantity > _QUANTITY_MAX or (request.limit or 0) > _PRICE_MAX:
-        raise RequestError(321, "Error validating request.-'bM' : cause - Size or price too large")
-    if request.quantity <= 0:
-        raise RequestError(434, "The order size cannot be zero.")
-    if not whole_shares(request.quantity):
-        raise RequestError(10243, "Fractional-sized order cannot be placed via API.")
-    if request.account not in ("", gateway.exchange.account.name):
-        raise RequestError(
-            321,
-            f"Error validating request.-'bM' : cause - Invalid account code '{request.account}'",
-        )
-    if request.order_type == "LMT":
-        if request.limit is None or request.limit <= 0:
-            raise RequestError(321, "Error validating request.-'bM' : cause - Missing limit price")
-        if request.limit % _PENNY:
-            raise RequestError(
-                110, "The price does not conform to the minimum price variation for this contract."
-            )
+def _check(refusal: Refusal | None) -> None:
+    if refusal is not None:
+        raise RequestError(*refusal)
+
+
+def _venue(gateway: "Gateway", contract: Contract) -> Venue:
+    steps: tuple[tuple[float, float], ...] = _ANY_STEP
+    if gateway.limits.price_ticks:
+        _, steps = gateway.exchange.market.price_rules(contract)
+    return Venue(tuple(gateway.exchange.accounts), steps, gateway.exchange.clock.now())
 
 
 def _place(
@@ -99,10 +80,9 @@ def _place(
 ) -> None:
     client = session.client_id
     assert client is not None
-    refusal = gateway.faults.takes_order() or _margin_refusal(gateway, contract, request)
-    order = gateway.exchange.place(
-        client, order_id, contract, request, refusal[1] if refusal else ""
-    )
+    exchange = gateway.exchange
+    refusal = gateway.faults.takes_order() or exchange.credit_refusal(contract, request)
+    order = exchange.place(client, order_id, contract, request, refusal[1] if refusal else "")
     if gateway.faults.takes_ack():
         order.heard = False
     delay = gateway.behaviour.ack_delay(order.key, "first")
@@ -118,61 +98,54 @@ def _place(
         return
     if gateway.faults.takes_connection():
         session.drop()
+    if order.transmit:
+        _transmit(gateway, session, order, contract, delay)
+
+
+def _transmit(
+    gateway: "Gateway", session: Session, order: Order, contract: Contract, delay: float
+) -> None:
+    """Send an order, and the family that it takes along, on its way to the exchange."""
     if not gateway.behaviour.polite:
         gateway.callbacks.first_word(order, delay)
         delay += gateway.behaviour.ack_delay(order.key, "second") / 2
     gateway.after(delay, lambda: gateway.exchange.acknowledge(order))
-    _held_until_open(gateway, session, order, contract)
-
-
-def _held_until_open(
-    gateway: "Gateway", session: Session, order: Order, contract: Contract
-) -> None:
-    now = gateway.exchange.clock.now()
-    if calendar.is_open(now):
+    if not order.heard:
         return
-    opens = calendar.new_york(calendar.next_session(now)[0])
-    text = (
+    order_id = order.order_id
+    if order.outside_rth and contract.sec_type != "STK":
+        session.post(0.0, lambda version: versioned.error(version, order_id, 2109, _RTH_IGNORED))
+    warning = _held_until_open(gateway, order, contract)
+    if warning:
+        session.post(0.0, lambda version: versioned.error(version, order_id, 399, warning))
+
+
+def _held_until_open(gateway: "Gateway", order: Order, contract: Contract) -> str:
+    now = gateway.exchange.clock.now()
+    if sessions.is_open(contract, now, outside_rth=order.outside_rth):
+        return ""
+    opens = calendar.new_york(sessions.span(contract, now, outside_rth=order.outside_rth)[0])
+    return (
         f"Order Message:\n{order.action} {order.quantity} {contract.local_symbol}\n"
         "Warning: your order will not be placed at the exchange until "
         f"{opens:%Y-%m-%d %H:%M:%S} US/Eastern"
-    )
-    order_id = order.order_id
-    if order.heard:
-        session.post(0.0, lambda version: versioned.error(version, order_id, 399, text))
-
-
-def _margin_refusal(
-    gateway: "Gateway", contract: Contract, request: OrderRequest
-) -> tuple[int, str] | None:
-    exchange = gateway.exchange
-    now = exchange.clock.now()
-    price = request.limit or exchange.account.mark(contract, now)
-    short = exchange.account.shortfall(contract, request, price, {}, now)
-    if short is None:
-        return None
-    equity, need = short
-    return 201, (
-        "Order rejected - reason:YOUR ORDER IS NOT ACCEPTED. IN ORDER TO OBTAIN THE DESIRED"
-        f" POSITION YOUR EQUITY WITH LOAN VALUE [{equity} USD] MUST EXCEED THE INITIAL MARGIN"
-        f" [{need} USD]"
     )
 
 
 def _modify(
     gateway: "Gateway", session: Session, order: Order, contract: Contract, request: OrderRequest
 ) -> None:
-    if order.status == FILLED:
-        raise RequestError(104, "Cannot modify a filled order.")
-    if order.is_final:
-        raise RequestError(103, "Duplicate order id")
-    if order.con_id != contract.con_id or order.action != request.action:
-        raise RequestError(105, "Order being modified does not match original order")
-    if order.status == PENDING_CANCEL:
-        raise _not_cancellable(order)
-    if request.quantity <= order.filled:
-        raise RequestError(329, "Order modify failed. Cannot change to the new order quantity.")
-    gateway.exchange.modify(order, request)
+    exchange = gateway.exchange
+    _check(rules.modify_refusal(order, contract, request))
+    if request.limit != order.limit or request.quantity > order.quantity:
+        _check(exchange.credit_refusal(contract, request, order))
+    waiting = not order.transmit
+    exchange.modify(order, request)
+    if order.transmit and order.status == PENDING:
+        if waiting:
+            delay = gateway.behaviour.ack_delay(order.key, "first")
+            _transmit(gateway, session, order, contract, delay)
+        return
     delay = gateway.behaviour.ack_delay(f"{order.key}:{order.revision}", "modify")
     gateway.after(delay, lambda: gateway.callbacks.order_changed(order, "working"))
 
@@ -181,23 +154,8 @@ def _what_if(
     gateway: "Gateway", session: Session, order_id: int, contract: Contract, request: OrderRequest
 ) -> None:
     exchange = gateway.exchange
-    now = exchange.clock.now()
-    signed = request.quantity if request.is_buy else -request.quantity
-    before = exchange.account.values(now)
-    after = exchange.account.values(now, {contract.con_id: signed})
-    price = request.limit or exchange.account.mark(contract, now)
-    paid = signed * price * contract.multiplier
-    names = ("InitMarginReq", "MaintMarginReq", "EquityWithLoanValue")
-    # A stock changes hands at its value; an option's premium changes the cash.
-    cash = paid if contract.is_option else Decimal(0)
-    was = [before[name] for name in names]
-    will = [after[name] - (cash if name == names[2] else 0) for name in names]
-    figures = MarginFigures(
-        before=_three(was),
-        change=_three([new - old for new, old in zip(will, was, strict=True)]),
-        after=_three(will),
-        commission=str(commission(contract, request.quantity)),
-    )
+    found = exchange.what_if(contract, request)
+    refusal = exchange.credit_refusal(contract, request)
     client = session.client_id
     assert client is not None
     order = Order(
@@ -210,19 +168,40 @@ def _what_if(
         order_type=request.order_type,
         limit=request.limit,
         tif=request.tif or "DAY",
-        account=exchange.account.name,
+        account=request.account or exchange.account.name,
         order_ref=request.order_ref,
         outside_rth=request.outside_rth,
-        placed_at=now,
+        placed_at=exchange.clock.now(),
         expires_at=None,
+        stop=request.stop,
+        algo=request.algo,
+        algo_params=request.algo_params,
+        extras=request.extras,
     )
-    view = OrderView(order, contract, "PreSubmitted", 0, what_if=True, margin=figures)
+    view = OrderView(
+        order, contract, "PreSubmitted", 0, what_if=True, margin=_figures(found),
+        warning=refusal[1] if refusal else "",
+    )  # fmt: skip
     delay = gateway.behaviour.ack_delay(f"what-if:{contract.con_id}:{order_id}", "first")
     session.post(delay, lambda version: versioned.open_order(version, view))
 
 
+def _figures(found: WhatIf) -> MarginFigures:
+    was, will = _amounts(found.before), _amounts(found.after)
+    change = [new - old for new, old in zip(will, was, strict=True)]
+    return MarginFigures(
+        before=_three(was), change=_three(change), after=_three(will),
+        commission=str(found.commission),
+    )  # fmt: skip
+
+
+def _amounts(standing: Standing) -> list[Decimal]:
+    figures = (standing.initial, standing.maintenance, standing.equity)
+    return [each.quantize(_PENNY) for each in figures]
+
+
 def _three(values: list[Decimal]) -> tuple[str, str, str]:
-    first, second, third = (str(value.quantize(_PENNY)) for value in values)
+    first, second, third = (str(value) for value in values)
     return first, second, third
 
 
@@ -235,23 +214,10 @@ def cancel_order(gateway: "Gateway", session: Session, fields: Fields) -> None:
     client = session.client_id
     assert client is not None
     order = gateway.exchange.find(client, order_id)
-    if order is None:
-        if order_id <= gateway.exchange.highest_ids.get(client, 0):
-            raise RequestError(135, f"Can't find order with id = {order_id}")
-        text = f"OrderId {order_id} that needs to be cancelled is not found."
-        raise RequestError(10147, text)
-    if order.status == PENDING_CANCEL:
-        raise _not_cancellable(order)
-    if order.is_final:
-        state = order.status if order.status in (FILLED, CANCELLED) else "Inactive"
-        text = f"OrderId {order_id} that needs to be cancelled cannot be cancelled, state: {state}."
-        raise RequestError(10148, text)
+    highest = gateway.exchange.highest_ids.get(client, 0)
+    _check(rules.cancel_refusal(order, order_id, highest))
+    assert order is not None
     _cancel(gateway, order)
-
-
-def _not_cancellable(order: Order) -> RequestError:
-    text = "Cancel attempted when order is not in a cancellable state."
-    return RequestError(161, f"{text} Order permId = {order.perm_id}")
 
 
 def _cancel(gateway: "Gateway", order: Order) -> None:
@@ -264,7 +230,8 @@ def _cancel(gateway: "Gateway", order: Order) -> None:
 
 
 def global_cancel(gateway: "Gateway", session: Session, fields: Fields) -> None:
-    for order in list(gateway.exchange.orders.values()):
+    """Cancel every live order of the login, whoever placed it."""
+    for order in list(gateway.exchange.working.values()):
         if not order.is_final and order.status != PENDING_CANCEL:
             _cancel(gateway, order)
 

@@ -4,7 +4,6 @@ from dataclasses import replace
 from decimal import Decimal
 
 from theta.simulator.exchange.account import Account
-from theta.simulator.exchange.model import Position
 from theta.simulator.faults.schedule import Schedule, drawn
 from theta.simulator.market import calendar
 from theta.simulator.market.contracts import Contract
@@ -16,14 +15,16 @@ from theta.simulator.scenarios.scenario import Scenario
 
 def account(scenario: Scenario, plan: AccountPlan, market: Market) -> Account:
     """An account of the scenario with what it holds. Raises ``ScenarioError``."""
-    opened = Account(plan.name, plan.account_type, plan.cash, market)
+    opened = Account(
+        plan.name, plan.account_type, plan.cash, market, cash_account=plan.cash_account
+    )
     for held in plan.positions:
         contract = _contract(scenario, held, market)
         cost = held.average_cost
         if cost is None:
             worth = opened.mark(contract, scenario.start) * contract.multiplier
             cost = Decimal(str(round(worth, 4)))
-        opened.positions[contract.con_id] = Position(contract.con_id, held.quantity, cost)
+        opened.hold(contract, held.quantity, cost)
     return opened
 
 

@@ -155,8 +155,8 @@ async def test_margin_refuses_with_the_text_of_tws(
     [
         ({"lmtPrice": 3.555}, 110),
         ({"totalQuantity": 0}, 434),
-        ({"orderType": "MKT"}, 387),
-        ({"tif": "IOC"}, 111),
+        ({"orderType": "MIDPRICE"}, 387),
+        ({"tif": "OPG"}, 111),
         ({"account": "DU9"}, 321),
         ({"totalQuantity": 1.5}, 10243),
     ],

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theta.simulator.exchange.account import Account, commission
+from theta.simulator.exchange.account import Account
+from theta.simulator.exchange.commissions import charge
 from theta.simulator.market import chains
 from theta.simulator.market.contracts import Contract
 from theta.simulator.market.quotes import Market
@@ -41,7 +42,7 @@ def test_cash_cost_and_gain_always_add_up(trades: list[tuple[str, int, Decimal]]
     spent = fees = Decimal(0)
     for kind, signed, price in trades:
         traded = contract(kind)
-        fee = commission(traded, Decimal(abs(signed)))
+        fee, _ = charge(traded, Decimal(abs(signed)), price)
         account.apply(traded, Decimal(signed), price, fee)
         units[traded.con_id] = units.get(traded.con_id, 0) + signed
         spent += signed * price * traded.multiplier
@@ -56,8 +57,7 @@ def test_cash_cost_and_gain_always_add_up(trades: list[tuple[str, int, Decimal]]
 @pytest.mark.parametrize(("calls", "needs_margin"), [(-1, False), (-2, True)])
 def test_shares_cover_as_many_calls_as_they_can(calls: int, needs_margin: bool) -> None:
     account = Account("DU1", "INDIVIDUAL", START, MARKET)
-    spy, call = contract("stock"), contract("call")
-    shares_only, _ = account.margin({spy.con_id: Decimal(100)}, NOW)
-    held = {spy.con_id: Decimal(100), call.con_id: Decimal(calls)}
-    with_calls, _ = account.margin(held, NOW)
+    account.hold(contract("stock"), Decimal(100), Decimal(700))
+    shares_only = account.standing(NOW).initial
+    with_calls = account.standing(NOW, {contract("call"): Decimal(calls)}).initial
     assert (with_calls > shares_only) == needs_margin
