@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import ibapi.account_summary_tags
 import ibapi.client
 import ibapi.contract
 import ibapi.execution
@@ -88,7 +89,7 @@ class OfficialAccount:
         return {key: value for key, value, currency in rows if currency in ("", "USD")}
 
     async def summary(self) -> dict[tuple[str, str], str]:
-        tags = ibapi.client.AccountSummaryTags.AllTags + ",$LEDGER:ALL"
+        tags = ibapi.account_summary_tags.AccountSummaryTags.AllTags + ",$LEDGER:ALL"
         rows = await self._asking.ask(
             lambda number: self.api.reqAccountSummary(number, "All", tags)
         )
