@@ -4,7 +4,6 @@ decoder, and is the same."""
 from __future__ import annotations
 
 from decimal import Decimal
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -30,29 +29,6 @@ NOT_COMPLETED = frozenset(
     }
 )  # fmt: skip
 """Attributes that completed orders do not tell."""
-
-
-@pytest.fixture(scope="session")
-def ibapi() -> OfficialLibrary:
-    pytest.importorskip("ibapi")
-    import ibapi.client
-    import ibapi.contract
-    import ibapi.decoder
-    import ibapi.order
-    import ibapi.order_condition
-    import ibapi.softdollartier
-    import ibapi.tag_value
-
-    modules: dict[str, ModuleType] = {
-        "client": ibapi.client,
-        "contract": ibapi.contract,
-        "decoder": ibapi.decoder,
-        "order": ibapi.order,
-        "order_condition": ibapi.order_condition,
-        "softdollartier": ibapi.softdollartier,
-        "tag_value": ibapi.tag_value,
-    }
-    return OfficialLibrary(modules)
 
 
 def as_accepted(request: OrderRequest) -> Order:

@@ -4,12 +4,12 @@ from datetime import time
 
 from theta.simulator.market import calendar
 from theta.simulator.market.contracts import (
-    MARKET_RULE_PENNY,
+    INDEX_EXCHANGES,
     OPTION_EXCHANGES,
     STOCK_EXCHANGES,
     Contract,
 )
-from theta.simulator.market.quotes import TICK, Market
+from theta.simulator.market.quotes import Market
 from theta.simulator.wire.versioned import Details, Hours
 
 _HOURS_DAYS = 7
@@ -26,30 +26,45 @@ _TYPES = {
 _SIZES = {"STK": (0.0001, 0.0001, 100.0), "IND": (1.0, 1.0, 1.0)}
 
 
+_EXCHANGES = {"STK": STOCK_EXCHANGES, "IND": INDEX_EXCHANGES}
+_FUND_WORDS = ("ETF", "FUND", "ISHARES", "SPDR", "TRUST", "SHARES")
+
+_COMBINATION_ID = 28_812_380
+"""IBKR's id of every combination that is described by its symbol alone."""
+
+
+def combination_of(market: Market, symbol: str) -> Contract | None:
+    """The combination of ``symbol`` without its legs, as details are asked for it."""
+    under = market.book.stock(symbol)
+    if under is None:
+        return None
+    return Contract(_COMBINATION_ID, symbol, "BAG", "", 0.0, "", "", 0)
+
+
 def details_of(market: Market, contract: Contract, now: float) -> Details:
     """The details of ``contract`` as of ``now``."""
-    exchanges = _exchanges(contract)
+    exchanges = _EXCHANGES.get(contract.sec_type, OPTION_EXCHANGES)
     liquid = calendar.hours_text(now, _HOURS_DAYS)
     extended = calendar.hours_text(now, _HOURS_DAYS, _OPENS, _CLOSES)
     stock = contract.sec_type == "STK"
+    name = market.book.long_name(contract.symbol)
+    rule, steps = market.price_rules(contract)
+    under = market.book.stock(contract.symbol) if contract.is_option else None
     return Details(
-        long_name=market.book.long_name(contract.symbol),
+        long_name=name,
         hours=Hours(extended if stock else liquid, liquid),
-        min_tick=TICK,
+        min_tick=steps[-1][1] if stock else min(step for _, step in steps),
         exchanges=exchanges,
-        rules=(MARKET_RULE_PENNY,) * len(exchanges),
+        rules=(rule,) * len(exchanges),
         order_types=_TYPES.get(contract.sec_type, _COMMON_TYPES),
         sizes=_SIZES.get(contract.sec_type, (1.0, 1.0, 1.0)),
-        kind="ETF" if stock else "",
+        kind=_kind(name) if stock else "",
         market_name=contract.symbol,
-        under_symbol=contract.symbol if contract.is_option else "",
-        under_sec_type="STK" if contract.is_option else "",
+        under_symbol=under.symbol if under else "",
+        under_sec_type=under.sec_type if under else "",
     )
 
 
-def _exchanges(contract: Contract) -> tuple[str, ...]:
-    if contract.sec_type == "STK":
-        return STOCK_EXCHANGES
-    if contract.sec_type == "IND":
-        return (contract.primary_exchange or "CBOE",)
-    return OPTION_EXCHANGES
+def _kind(name: str) -> str:
+    words = name.upper().split()
+    return "ETF" if any(word in words for word in _FUND_WORDS) else "COMMON"
