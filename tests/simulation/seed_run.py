@@ -115,7 +115,6 @@ class _Seed:
             calm_seconds=CALM_SECONDS,
             notice=self._notice,
             attend=self._mend,
-            refresh=self._deployment.refresh_account,
         )
         result.points = self._deployment.faults.fired()
         result.faults = self._acting.struck + len(result.points)

@@ -79,6 +79,37 @@ def test_a_fill_is_followed_by_a_download_within_two_seconds(
     assert is_released(rig_engine, intent_id)
 
 
+def test_a_second_fill_right_after_a_download_need_not_wait_longer(
+    rig: Rig, rig_engine: Engine, owner: Engine
+) -> None:
+    first, second = reserved(rig_engine, owner), reserved(rig_engine, owner)
+    fill(rig, rig_engine, first)
+    rig.watch.turn()
+    rig.pass_time(1.5)
+    assert is_released(rig_engine, first)
+    fill(rig, rig_engine, second)
+    rig.watch.turn()
+    assert not is_released(rig_engine, second)
+    rig.pass_time(1.5)
+    assert is_released(rig_engine, second)
+
+
+def test_an_end_right_after_a_download_that_left_nothing_need_not_wait_longer(
+    rig: Rig, rig_engine: Engine, owner: Engine
+) -> None:
+    first, second = reserved(rig_engine, owner), reserved(rig_engine, owner)
+    fill(rig, rig_engine, first)
+    rig.submit(second)
+    rig.watch.turn()
+    rig.pass_time(1.5)
+    assert is_released(rig_engine, first)
+    rig.cancelling.cancel(only_child(rig_engine, second).id)
+    rig.evidence.write_pending()
+    rig.pass_time(1.2)
+    rig.pass_time(1.2)
+    assert is_released(rig_engine, second)
+
+
 def test_an_end_without_a_fill_is_followed_by_a_download(
     rig: Rig, rig_engine: Engine, owner: Engine
 ) -> None:

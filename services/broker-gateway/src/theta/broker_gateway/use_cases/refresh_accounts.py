@@ -18,10 +18,13 @@ from theta.common.telemetry.logs import get_logger
 LOOK_EVERY_SECONDS = 1.0
 DEBOUNCE_SECONDS = 0.5
 """Fills come in bursts: one download serves those of half a second."""
-APART_SECONDS = 5.0
+APART_SECONDS = 1.0
 """At most one download of an account in this time."""
-APART_MAX_SECONDS = 60.0
-"""What the time apart grows to, doubling, while a download releases nothing."""
+REPEAT_SECONDS = 5.0
+"""A download that failed or left a reservation standing is repeated after this, unless a fill is
+stored meanwhile."""
+REPEAT_MAX_SECONDS = 60.0
+"""What that time grows to, doubling, while a reservation stands."""
 
 _log = get_logger(__name__)
 
@@ -47,15 +50,16 @@ class RefreshAccounts:
         self._clock = clock
         self._lock = threading.Lock()
         self._due: dict[str, float] = {}
+        self._taken_at: dict[str, float] = {}
         self._not_before: dict[str, float] = {}
-        self._apart: dict[str, float] = {}
+        self._repeat: dict[str, float] = {}
         self._next_look = 0.0
 
     def note(self, account: str) -> None:
         """Ask for a download of `account` after the debounce: its fills were stored."""
-        due_at = self._clock.boottime_seconds() + DEBOUNCE_SECONDS
         with self._lock:
-            self._due.setdefault(account, due_at)
+            self._not_before[account] = self._taken_at.get(account, 0.0) + APART_SECONDS
+        self._ask(account)
 
     def turn(self, accounts: Collection[str]) -> None:
         """Download what is due of `accounts`. Raises UnavailableError without a database.
@@ -66,7 +70,7 @@ class RefreshAccounts:
         if now >= self._next_look:
             self._next_look = now + LOOK_EVERY_SECONDS
             for account in self._reservations.awaiting_release():
-                self.note(account)
+                self._ask(account)
         with self._lock:
             due = [
                 account
@@ -76,16 +80,27 @@ class RefreshAccounts:
         for account in due:
             self._refresh(account)
 
+    def _ask(self, account: str) -> None:
+        due_at = self._clock.boottime_seconds() + DEBOUNCE_SECONDS
+        with self._lock:
+            self._due.setdefault(account, due_at)
+
     def _refresh(self, account: str) -> None:
+        taken_at = self._clock.boottime_seconds()
+        repeat = self._repeat.get(account, REPEAT_SECONDS)
         with self._lock:
             self._due.pop(account, None)
-        apart = self._apart.get(account, APART_SECONDS)
-        self._not_before[account] = self._clock.boottime_seconds() + apart
+            self._taken_at[account] = taken_at
+            self._not_before[account] = taken_at + repeat
         try:
             self._snapshots.take(account)
         except (TransientError, StaleDataError, OutcomeUnknownError) as error:
             _log.info("an account download failed; it is asked for again", error=str(error))
-            self.note(account)
+            self._ask(account)
             return
-        waits = account in self._reservations.awaiting_release()
-        self._apart[account] = min(apart * 2, APART_MAX_SECONDS) if waits else APART_SECONDS
+        if account in self._reservations.awaiting_release():
+            self._repeat[account] = min(repeat * 2, REPEAT_MAX_SECONDS)
+            return
+        self._repeat[account] = REPEAT_SECONDS
+        with self._lock:
+            self._not_before[account] = taken_at + APART_SECONDS
