@@ -22,11 +22,14 @@ CONFIG = Path(__file__).parents[2] / "config" / "thetagang.toml"
 ACCOUNT = "DU1234567"
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *arguments: str, folder: Path = CONFIG.parent, **environment: str
+) -> subprocess.CompletedProcess[str]:
     plain = {k: v for k, v in os.environ.items() if not k.startswith("THETA_")}
     return subprocess.run(
         [sys.executable, "-m", "theta.thetactl", *arguments],
         env={**plain, "THETA_CONFIG": str(CONFIG), **environment},
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=30,
@@ -55,6 +58,40 @@ def test_an_unknown_setting_names_the_nearest() -> None:
     done = run("status", THETA_API_TOKN="x")
     assert done.returncode == 78
     assert "THETA_API_TOKEN" in done.stderr
+
+
+def test_settings_of_the_env_file_count_where_the_environment_has_none(tmp_path: Path) -> None:
+    lines = ["# as honcho reads it", "THETA_API_TOKEN=theta_x", "RISK_DATABASE_URL=x"]
+    lines += ["THETA_GATEWAY_URL=http://127.0.0.1:9/from-file", "OTHER=1", "THETA_SESSION="]
+    (tmp_path / ".env").write_text("\n".join(lines))
+    done = run("status", folder=tmp_path)
+    assert done.returncode == 69
+    assert "from-file" in done.stderr
+    done = run("status", folder=tmp_path, THETA_GATEWAY_URL="http://127.0.0.1:9/own")
+    assert "http://127.0.0.1:9/own" in done.stderr
+
+
+def test_an_unknown_setting_in_the_env_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("THETA_API_TOKN=x\n")
+    done = run("status", folder=tmp_path)
+    assert done.returncode == 78
+    assert one_sentence(done.stderr)
+    assert "THETA_API_TOKEN" in done.stderr
+
+
+def test_the_operators_database_of_the_env_file_is_used(tmp_path: Path) -> None:
+    url = "postgresql://theta_operator:y@127.0.0.1:9/z"
+    (tmp_path / ".env").write_text(f"OPERATOR_DATABASE_URL={url}\n")
+    done = run("journal", "verify", folder=tmp_path)
+    assert done.returncode == 69
+    assert one_sentence(done.stderr)
+
+
+def test_a_missing_database_says_how_to_name_the_embedded_one() -> None:
+    done = run("journal", "verify")
+    assert done.returncode == 78
+    assert one_sentence(done.stderr)
+    assert "theta.embedded run --role theta_operator" in done.stderr
 
 
 def test_config_check_names_file_and_fault(tmp_path: Path) -> None:
@@ -92,6 +129,7 @@ def test_halt_works_with_only_postgresql(database: Database) -> None:
         assert gate.effective_state(connection, ACCOUNT) is TradingState.HALTED
         alerts = connection.execute(text("select kind from alert")).scalars().all()
     assert alerts == ["trading.halted"]
+    assert json.loads(done.stdout)["state"] == "halted"
     engine.dispose()
 
 

@@ -27,7 +27,7 @@ from theta.common.postgres.gate import Scope
 from theta.thetactl import tables_text
 from theta.thetactl.adapters import database
 from theta.thetactl.adapters.gateway_api import GatewayApi
-from theta.thetactl.settings import Settings
+from theta.thetactl.settings import ENV_FILE, Settings, with_env_file
 
 EXIT_DATA = 65
 """`EX_DATAERR`: the journal does not verify."""
@@ -49,7 +49,7 @@ Reason = Annotated[str, typer.Option("--reason", "-r", help="Why; it is journall
 
 
 def _settings() -> Settings:
-    return load_settings(Settings, os.environ)
+    return load_settings(Settings, with_env_file(os.environ, ENV_FILE))
 
 
 def _api(settings: Settings) -> GatewayApi:
@@ -77,16 +77,9 @@ def status(as_json: AsJson = False) -> None:  # noqa: FBT002  # typer's flag
         _emit(found)
         return
     console = Console()
-    lists = {name: value for name, value in found.items() if isinstance(value, list)}
-    maps = {name: value for name, value in found.items() if isinstance(value, dict) and value}
-    scalars = {n: v for n, v in found.items() if not isinstance(v, list | dict)}
-    console.print(tables_text.facts("status", scalars))
-    for name, mapping in maps.items():
-        console.print(tables_text.facts(name, mapping))
-    for name, items in lists.items():
-        dictionaries = [item for item in items if isinstance(item, dict)]
-        if dictionaries:
-            console.print(tables_text.rows(name, list(dictionaries[0]), dictionaries))
+    console.print(tables_text.facts("status", tables_text.status_facts(found)))
+    states = tables_text.state_rows(found)
+    console.print(tables_text.rows("trading", tables_text.STATE_COLUMNS, states))
 
 
 @app.command("run-once")
@@ -150,7 +143,7 @@ def halt(
     scope_key = symbol or strategy or named
     body = {"account": named, "scope": scope, "scope_key": scope_key, "reason": reason}
     try:
-        answer = _api(settings).post("/v1/halt", body)
+        answer = {"state": "halted", "by": "gateway", **_api(settings).post("/v1/halt", body)}
     except ThetaError as gateway_error:
         typer.echo(f"{gateway_error}; halting through the database", err=True)
         answer = _halt_without_gateway(settings, body, gateway_error)
@@ -214,9 +207,9 @@ def intents(
     if as_json:
         _emit(items)
         return
-    columns = ["id", "what", "action", "quantity", "filled_quantity", "limit_price", "state"]
-    shown = [{**item, "what": tables_text.contract_text(item.get("contract"))} for item in items]
-    Console().print(tables_text.rows("intents", columns, shown))
+    columns = ["order", "limit", "filled", "state", "id"]
+    shown = [tables_text.intent_row(item) for item in items]
+    Console().print(tables_text.rows("intents", columns, shown, whole="id"))
 
 
 @journal_app.command("verify")

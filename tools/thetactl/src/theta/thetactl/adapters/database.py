@@ -26,7 +26,9 @@ def operator_transaction(url: str | None) -> Iterator[Connection]:
     """
     if url is None:
         raise ConfigError(
-            "THETA_DATABASE_URL is not set; name the database with the role theta_operator"
+            "THETA_DATABASE_URL is not set; name the database with the role theta_operator, or with"
+            " the embedded servers begin the command with"
+            " `python -m theta.embedded run --role theta_operator --`"
         )
     engine = make_engine(url, application_name="thetactl", pool_size=1)
     try:

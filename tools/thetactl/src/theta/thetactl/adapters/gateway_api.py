@@ -26,7 +26,8 @@ class GatewayApi:
     def __init__(self, base_url: str, token: str | None) -> None:
         if token is None:
             raise ConfigError(
-                "THETA_API_TOKEN is not set; create one with `thetactl token create NAME`"
+                "THETA_API_TOKEN is not set here or in .env; create one with"
+                " `thetactl token create NAME --role operator`"
             )
         self._base_url = base_url
         self._client = httpx.Client(
