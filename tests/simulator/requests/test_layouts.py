@@ -90,7 +90,16 @@ def test_history_requests_are_read_as_written(official: OfficialLibrary) -> None
     for library, version in cases(official):
         contract = asked_for(library)
         contract.includeExpired = True
-        arguments: tuple[Any, ...] = ("20260813 16:00:00", "2 D", "5 mins", "MIDPOINT", 1, 2, True, [])
+        arguments: tuple[Any, ...] = (
+            "20260813 16:00:00",
+            "2 D",
+            "5 mins",
+            "MIDPOINT",
+            1,
+            2,
+            True,
+            [],
+        )
         fields = sent(library, version, "reqHistoricalData", 8, contract, *arguments)
         read = market_reading.read_history(fields, version)
         assert (read.request, read.query.con_id, read.query.include_expired) == (8, 77, True)

@@ -2,40 +2,60 @@
 
 from typing import TYPE_CHECKING
 
-from theta.simulator.gateway import account_messages
+from theta.simulator.gateway import account_messages, profits
 from theta.simulator.gateway.session import Session
+from theta.simulator.gateway.subscriptions import MultiAccount, Profit, Summary
+from theta.simulator.wire import accounts as wire
 from theta.simulator.wire import messages
 from theta.simulator.wire.fields import Fields, RequestError
 
 if TYPE_CHECKING:
     from theta.simulator.gateway.gateway import Gateway
 
+_ALL = ("All", "AllNonProp")
 
-def _check_account(gateway: "Gateway", account: str, code: str) -> None:
-    if account not in ("", gateway.exchange.account.name):
-        raise RequestError(
-            321, f"Error validating request.-'{code}' : cause - Invalid account code '{account}'"
-        )
+
+def _invalid(code: str, cause: str) -> RequestError:
+    return RequestError(321, f"Error validating request.-'{code}' : cause - {cause}")
+
+
+def checked_account(gateway: "Gateway", account: str, code: str) -> str:
+    """The account that a request names; the first one for none. Raises ``RequestError`` 321."""
+    known = account_messages.names(gateway)
+    if account and account not in known:
+        raise _invalid(code, f"Invalid account code '{account}'")
+    return account or known[0]
 
 
 def account_updates(gateway: "Gateway", session: Session, fields: Fields) -> None:
+    """Subscribe to one account, or end the subscription; a second account replaces the first."""
     fields.skip(1)
     subscribe, account = fields.flag(), fields.text()
-    _check_account(gateway, account, "bR")
-    session.subscriptions.account = subscribe
-    if subscribe:
-        account_messages.send_account(gateway, session, download=True)
+    subscriptions = session.subscriptions
+    if not subscribe:
+        subscriptions.account = ""
+        return
+    name = checked_account(gateway, account, "bR")
+    if subscriptions.account not in ("", name):
+        session.error(
+            -1,
+            2100,
+            "New account data requested from TWS.  API client has been unsubscribed from account"
+            " data.",
+        )
+    subscriptions.account = name
+    account_messages.send_account(gateway, session, download=True)
 
 
 def account_updates_multi(gateway: "Gateway", session: Session, fields: Fields) -> None:
     fields.skip(1)
     request, account = fields.integer(), fields.text()
-    _check_account(gateway, account, "ci")
-    session.subscriptions.account_multi[request] = account
-    name = gateway.exchange.account.name
-    for tag, value, currency in account_messages.rows(gateway):
-        session.write(messages.account_multi(request, name, tag, value, currency))
-    session.write(messages.end(74, request))
+    fields.skip(1)
+    ledger_only = fields.flag()
+    name = checked_account(gateway, account, "ci")
+    session.subscriptions.account_multi[request] = MultiAccount(name, ledger_only)
+    account_messages.send_multi(gateway, session, request)
+    session.write(wire.end(74, request))
 
 
 def cancel_account_updates_multi(gateway: "Gateway", session: Session, fields: Fields) -> None:
@@ -44,19 +64,23 @@ def cancel_account_updates_multi(gateway: "Gateway", session: Session, fields: F
 
 
 def account_summary(gateway: "Gateway", session: Session, fields: Fields) -> None:
+    """Subscribe to tags of one account or all of them; a running request id is replaced."""
     fields.skip(1)
-    request, group, tags = fields.integer(), fields.text(), fields.text()
-    if group not in ("All", gateway.exchange.account.name):
-        raise RequestError(321, "Error validating request.-'bY' : cause - Unknown group name")
-    if request not in session.subscriptions.summaries and len(session.subscriptions.summaries) >= 2:
+    request, group, text = fields.integer(), fields.text(), fields.text()
+    tags = tuple(tag.strip() for tag in text.split(",") if tag.strip())
+    accounts = account_messages.names(gateway)
+    if not tags:
+        raise _invalid("bY", "Tags cannot be null")
+    if group not in (*_ALL, *accounts):
+        raise _invalid("bY", "Unknown group name" if group else "Group name cannot be null")
+    subscriptions, most = session.subscriptions.summaries, gateway.limits.account_summaries
+    if request not in subscriptions and 0 < most <= len(subscriptions):
         cause = "Maximum number of account summary requests exceeded"
         raise RequestError(322, f"Error processing request.-'bY' : cause - {cause}")
-    wanted = [tag.strip() for tag in tags.split(",") if tag.strip()]
-    session.subscriptions.summaries[request] = wanted
-    name = gateway.exchange.account.name
-    for tag, value, currency in account_messages.summary_rows(gateway, wanted):
-        session.write(messages.account_summary(request, name, tag, value, currency))
-    session.write(messages.end(64, request))
+    summary = Summary(accounts if group in _ALL else (group,), tags)
+    subscriptions[request] = summary
+    account_messages.send_summary(gateway, session, request, summary, changed=False)
+    session.write(wire.end(64, request))
 
 
 def cancel_account_summary(gateway: "Gateway", session: Session, fields: Fields) -> None:
@@ -65,18 +89,20 @@ def cancel_account_summary(gateway: "Gateway", session: Session, fields: Fields)
 
 
 def positions(gateway: "Gateway", session: Session, fields: Fields) -> None:
+    """Every position of every account, and each change from now on."""
     session.subscriptions.positions = True
-    account = gateway.exchange.account
-    for position in account.positions.values():
-        if position.quantity:
-            session.write(
-                messages.position(
-                    account.contract(position.con_id),
-                    account.name,
-                    float(position.quantity),
-                    round(float(position.average_cost), 7),
+    for account in gateway.exchange.accounts.values():
+        for position in list(account.positions.values()):
+            if position.quantity:
+                session.write(
+                    wire.position(
+                        session.version,
+                        account.contract(position.con_id),
+                        account.name,
+                        float(position.quantity),
+                        round(float(position.average_cost), 7),
+                    )
                 )
-            )
     session.write([62, 1])
 
 
@@ -85,23 +111,26 @@ def cancel_positions(gateway: "Gateway", session: Session, fields: Fields) -> No
 
 
 def positions_multi(gateway: "Gateway", session: Session, fields: Fields) -> None:
+    """Positions of one account, or of all of them for an empty name."""
     fields.skip(1)
     request, wanted = fields.integer(), fields.text()
-    _check_account(gateway, wanted, "cg")
+    if wanted:
+        checked_account(gateway, wanted, "cg")
     session.subscriptions.positions_multi[request] = wanted
-    account = gateway.exchange.account
-    for position in account.positions.values():
-        if position.quantity:
-            session.write(
-                messages.position_multi(
-                    request,
-                    account.contract(position.con_id),
-                    account.name,
-                    float(position.quantity),
-                    round(float(position.average_cost), 7),
+    for account in gateway.exchange.accounts.values():
+        for position in list(account.positions.values()):
+            if position.quantity and wanted in ("", account.name):
+                session.write(
+                    wire.position_multi(
+                        session.version,
+                        request,
+                        account.contract(position.con_id),
+                        account.name,
+                        float(position.quantity),
+                        round(float(position.average_cost), 7),
+                    )
                 )
-            )
-    session.write(messages.end(72, request))
+    session.write(wire.end(72, request))
 
 
 def cancel_positions_multi(gateway: "Gateway", session: Session, fields: Fields) -> None:
@@ -110,37 +139,56 @@ def cancel_positions_multi(gateway: "Gateway", session: Session, fields: Fields)
 
 
 def managed_accounts(gateway: "Gateway", session: Session, fields: Fields) -> None:
-    session.write(messages.managed_accounts(gateway.exchange.account.name))
+    session.write(messages.managed_accounts(",".join(account_messages.names(gateway))))
+
+
+def family_codes(gateway: "Gateway", session: Session, fields: Fields) -> None:
+    """Linked accounts share a family code; a single account has none."""
+    accounts = list(account_messages.names(gateway))
+    code = f"F{accounts[0].lstrip('DUF')}" if len(accounts) > 1 else ""
+    session.write(wire.family_codes(accounts, code))
+
+
+# -- profit and loss -------------------------------------------------------------------------------
 
 
 def profit(gateway: "Gateway", session: Session, fields: Fields) -> None:
-    """Profit and loss of the account; daily profit is counted from the start of the simulation."""
     request, account = fields.integer(), fields.text()
-    _check_account(gateway, account, "cm")
-    now = gateway.exchange.clock.now()
-    open_gain = float(account_messages.unrealized(gateway, now))
-    realized = float(gateway.exchange.account.realized)
-    session.write(messages.profit(request, open_gain + realized, open_gain, realized))
+    _subscribe_profit(gateway, session, request, account, 0, "cm")
 
 
 def profit_single(gateway: "Gateway", session: Session, fields: Fields) -> None:
+    """Profit and loss of one contract; the account must hold, or have held, it."""
     request, account = fields.integer(), fields.text()
     fields.skip(1)
     con_id = fields.integer()
-    _check_account(gateway, account, "cn")
-    ledger = gateway.exchange.account
-    position = ledger.positions.get(con_id)
-    if position is None:
+    name = checked_account(gateway, account, "cn")
+    if con_id <= 0 or con_id not in gateway.exchange.accounts[name].positions:
         raise RequestError(2150, "Invalid position trade derived value")
-    contract = ledger.contract(con_id)
-    worth = ledger.mark(contract, gateway.exchange.clock.now()) * contract.multiplier
-    open_gain = float(position.quantity * (worth - position.average_cost))
-    realized, value = float(position.realized), float(position.quantity * worth)
-    session.write(
-        messages.profit_single(
-            request, float(position.quantity), open_gain + realized, open_gain, realized, value
-        )
-    )
+    _subscribe_profit(gateway, session, request, account, con_id, "cn")
+
+
+def _subscribe_profit(
+    gateway: "Gateway", session: Session, request: int, account: str, con_id: int, code: str
+) -> None:
+    name = checked_account(gateway, account, code)
+    if request in session.subscriptions.profits:
+        raise RequestError(102, "Duplicate ticker ID.")
+    line = session.subscriptions.profits[request] = Profit(name, con_id)
+    profits.send(gateway, session, request, line)
+
+
+def cancel_profit(gateway: "Gateway", session: Session, fields: Fields) -> None:
+    _end_profit(session, fields.integer(), 10185, "Failed to cancel PNL (not subscribed)")
+
+
+def cancel_profit_single(gateway: "Gateway", session: Session, fields: Fields) -> None:
+    _end_profit(session, fields.integer(), 10186, "Failed to cancel PNL single (not subscribed)")
+
+
+def _end_profit(session: Session, request: int, code: int, text: str) -> None:
+    if session.subscriptions.profits.pop(request, None) is None:
+        session.error(request, code, text)
 
 
 HANDLERS = {
@@ -154,6 +202,9 @@ HANDLERS = {
     75: cancel_positions_multi,
     76: account_updates_multi,
     77: cancel_account_updates_multi,
+    80: family_codes,
     92: profit,
+    93: cancel_profit,
     94: profit_single,
+    95: cancel_profit_single,
 }

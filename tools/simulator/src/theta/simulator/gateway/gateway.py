@@ -11,16 +11,22 @@ from theta.simulator.exchange.model import Order
 from theta.simulator.faults.faults import Faults
 from theta.simulator.faults.schedule import Schedule
 from theta.simulator.gateway import (
+    account_messages,
     account_requests,
+    history_requests,
     market_requests,
+    news_requests,
+    option_requests,
     order_lists,
     order_requests,
     reference_requests,
+    refused_requests,
     ticks,
 )
 from theta.simulator.gateway.callbacks import Callbacks
 from theta.simulator.gateway.limits import DEFAULT_LIMITS, Limits
 from theta.simulator.gateway.session import Session
+from theta.simulator.gateway.streams import Streams
 from theta.simulator.gateway.timeline import Timeline
 from theta.simulator.wire import codes, messages
 from theta.simulator.wire.fields import Fields, RequestError
@@ -33,8 +39,14 @@ _HANDLERS: dict[int, Handler] = {
     **account_requests.HANDLERS,
     **market_requests.HANDLERS,
     **reference_requests.HANDLERS,
+    **history_requests.HANDLERS,
+    **option_requests.HANDLERS,
+    **news_requests.HANDLERS,
+    **refused_requests.HANDLERS,
 }
 _START_API = 71
+_COUNTED_MAX = 1_000
+"""Clients whose requests are counted one by one."""
 
 
 class Gateway:
@@ -54,13 +66,18 @@ class Gateway:
         self.faults = Faults()
         self.timeline = Timeline(self, schedule or Schedule())
         self.sessions: dict[int, Session] = {}
+        self.bulletins: list[news_requests.Bulletin] = []
         self.callbacks = Callbacks(self)
         self.messages: Counter[str] = Counter()
         self.messages_by_client: dict[str, Counter[str]] = {}
         self.pacing_violations = 0
+        self.sent = 0
+        """Messages sent to all clients."""
+
         self.closed = False
         self._connections: set[Session] = set()
         self._loop = asyncio.get_running_loop()
+        self.streams = Streams(self)
         exchange.listen(self.callbacks)
 
     # -- connections -------------------------------------------------------------------------------
@@ -69,6 +86,9 @@ class Gateway:
         """Whether the connection may stay."""
         faults = self.faults
         if faults.logged_out or self._loop.time() < faults.refuse_connections_until:
+            return False
+        alive = sum(not other.frozen for other in self._connections)
+        if 0 < self.limits.connections <= alive:
             return False
         self._connections.add(session)
         if faults.mute:
@@ -113,10 +133,12 @@ class Gateway:
     # -- requests ----------------------------------------------------------------------------------
 
     def count(self, client: int | None, number: int) -> None:
-        name = codes.REQUEST_NAMES.get(number, f"unknown-{number}")
+        name = codes.REQUEST_NAMES.get(number, "unknown")
         self.messages[name] += 1
-        by_client = self.messages_by_client.setdefault(str(client), Counter())
-        by_client[name] += 1
+        key = str(client)
+        if key not in self.messages_by_client and len(self.messages_by_client) >= _COUNTED_MAX:
+            key = "others"
+        self.messages_by_client.setdefault(key, Counter())[name] += 1
 
     def handle(self, session: Session, number: int, fields: Fields) -> None:
         """Answer one request. Raises ``RequestError`` for what TWS answers with an error."""
@@ -148,7 +170,7 @@ class Gateway:
             return
         session.client_id = client
         self.sessions[client] = session
-        session.write(messages.managed_accounts(self.exchange.account.name))
+        session.write(messages.managed_accounts(",".join(account_messages.names(self))))
         session.write(messages.next_valid_id(next_order_id(self.exchange, client)))
         for code in codes.CONNECT_NOTICES:
             session.error(-1, code, codes.BROADCAST_TEXTS[code])

@@ -1,23 +1,24 @@
-"""Market data and historical bars."""
+"""Market-data lines: streaming, snapshots, tick by tick, and the type of data wanted."""
 
-from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from theta.simulator.gateway import ticks
 from theta.simulator.gateway.session import Session
-from theta.simulator.gateway.subscriptions import Line
-from theta.simulator.market import calendar
+from theta.simulator.gateway.subscriptions import ByTick, Line
 from theta.simulator.market.contracts import Contract, Query
-from theta.simulator.wire import messages
 from theta.simulator.wire.fields import Fields, RequestError
-from theta.simulator.wire.requests import HistoryRequest, read_history, read_market_data
+from theta.simulator.wire.market_reading import (
+    LEGAL_TICKS,
+    incorrect_ticks,
+    read_market_data,
+    read_tick_by_tick,
+)
 
 if TYPE_CHECKING:
     from theta.simulator.gateway.gateway import Gateway
 
-_LINES_MAX = 100
-_DAYS_PER = {"D": 1.0, "W": 5.0, "M": 21.0, "Y": 252.0}
-_DAYS_MAX = 700
+_LEGAL = frozenset(number for number, _ in LEGAL_TICKS)
+_BY_TICK_KINDS = ("Last", "AllLast", "BidAsk", "MidPoint")
 
 
 def one_contract(gateway: "Gateway", query: Query) -> Contract:
@@ -32,26 +33,65 @@ def one_contract(gateway: "Gateway", query: Query) -> Contract:
 
 
 def market_data(gateway: "Gateway", session: Session, fields: Fields) -> None:
+    """Open a line. Snapshots take no generic ticks; regulatory ones are not permitted."""
     fields.skip(1)
     request = fields.integer()
-    wanted = read_market_data(fields)
+    wanted = read_market_data(fields, session.version)
     if request in session.subscriptions.lines:
         raise RequestError(322, "Error processing request.-'bW' : cause - Duplicate ticker id")
-    if wanted.snapshot and wanted.generic_ticks:
+    unknown = [tick for tick in wanted.generic_ticks if tick not in _LEGAL]
+    if unknown:
+        listed = ",".join(str(tick) for tick in wanted.generic_ticks)
+        raise incorrect_ticks(listed, wanted.query.sec_type)
+    if (wanted.snapshot or wanted.regulatory) and wanted.generic_ticks:
         cause = "Snapshot market data subscription is not applicable to generic ticks"
         raise RequestError(321, f"Error validating request.-'bW' : cause - {cause}")
     if not wanted.query.exchange:
         raise RequestError(321, "Error validating request.-'bW' : cause - Please enter exchange")
     contract = one_contract(gateway, wanted.query)
-    lines = sum(len(other.subscriptions.lines) for other in gateway.sessions.values())
-    if lines >= _LINES_MAX:
-        raise RequestError(101, "Max number of tickers has been reached")
-    line = Line(request, contract, wanted.generic_ticks, wanted.snapshot)
+    if wanted.regulatory:
+        text = "Failed to request regulatory snapshot: no permission for regulatory snapshots"
+        raise RequestError(10188, text)
+    _within_lines(gateway)
+    line = Line(request, contract, frozenset(wanted.generic_ticks), wanted.snapshot)
+    _check_subscription(gateway, session, line)
     session.subscriptions.lines[request] = line
     delay = gateway.behaviour.tick_delay(f"{session.client_id}:{contract.con_id}")
     session.later(delay, lambda: ticks.first(gateway, session, line))
+    if line.snapshot:
+        latest = gateway.limits.snapshot_seconds
+        session.later(latest, lambda: ticks.finish_snapshot(session, line))
     # Reading a chain for the first time takes a while: let that pass within the delay.
     gateway.exchange.market.quote(contract, gateway.exchange.clock.now())
+
+
+def _within_lines(gateway: "Gateway") -> None:
+    most = gateway.limits.market_data_lines
+    lines = sum(len(other.subscriptions.lines) for other in gateway.sessions.values())
+    if 0 < most <= lines:
+        raise RequestError(101, "Max number of tickers has been reached")
+
+
+def _check_subscription(gateway: "Gateway", session: Session, line: Line) -> None:
+    """Error 354 without live data, or a warning 10167 and a delayed line for a client that wants
+    those."""
+    limits = gateway.limits
+    if limits.live_data:
+        return
+    contract = line.contract
+    where = contract.primary_exchange or "SMART"
+    if session.market_data_type not in (3, 4):
+        text = "Requested market data is not subscribed. Check API status by selecting the Account"
+        more = " menu then under Management choose Market Data Subscription Manager and/or"
+        known = "" if limits.delayed_data else "not "
+        rest = f" availability of delayed data.Delayed market data is {known}available."
+        raise RequestError(354, f"{text}{more}{rest}{contract.symbol} {where}/TOP/ALL")
+    if not limits.delayed_data:
+        text = "Requested market data is not subscribed. Delayed market data is not enabled."
+        raise RequestError(10168, text)
+    line.delayed = True
+    text = "Requested market data is not subscribed. Displaying delayed market data."
+    session.error(line.request, 10167, text)
 
 
 def cancel_market_data(gateway: "Gateway", session: Session, fields: Fields) -> None:
@@ -62,6 +102,8 @@ def cancel_market_data(gateway: "Gateway", session: Session, fields: Fields) -> 
 
 
 def market_data_type(gateway: "Gateway", session: Session, fields: Fields) -> None:
+    """1 live, 2 frozen, 3 delayed, 4 delayed and frozen. Where live data are subscribed, 3 gives
+    live data and 4 what 2 gives."""
     fields.skip(1)
     kind = fields.integer()
     if kind not in (1, 2, 3, 4):
@@ -69,88 +111,41 @@ def market_data_type(gateway: "Gateway", session: Session, fields: Fields) -> No
     session.market_data_type = kind
 
 
-def historical_data(gateway: "Gateway", session: Session, fields: Fields) -> None:
+# -- tick by tick ----------------------------------------------------------------------------------
+
+
+def tick_by_tick(gateway: "Gateway", session: Session, fields: Fields) -> None:
+    """Every change of a stock's trades, quotes or midpoint; the broker has none for the rest."""
+    request, query, kind = read_tick_by_tick(fields)
+    contract = one_contract(gateway, query)
+    running = session.subscriptions.by_tick
+    if request in running:
+        raise RequestError(102, "Duplicate ticker ID.")
+    if kind not in _BY_TICK_KINDS:
+        cause = f"Invalid tick-by-tick type '{kind[:20]}'"
+        raise RequestError(321, f"Error validating request.-'cu' : cause - {cause}")
+    refused = "Failed to request tick-by-tick data."
+    if contract.sec_type != "STK":
+        text = f"{kind} tick-by-tick requests are not supported for {contract.sec_type}"
+        raise RequestError(10189, f"{refused}{text}")
+    if not gateway.limits.live_data:
+        where = f"{contract.primary_exchange} {contract.sec_type}"
+        raise RequestError(10189, f"{refused}No market data permissions for {where}")
+    if 0 < gateway.limits.tick_by_tick <= len(running):
+        raise RequestError(10190, "Max number of tick-by-tick requests has been reached.")
+    running[request] = ByTick(request, contract, kind)
+
+
+def cancel_tick_by_tick(gateway: "Gateway", session: Session, fields: Fields) -> None:
     request = fields.integer()
-    wanted = read_history(fields)
-    contract = one_contract(gateway, wanted.query)
-    last, count = _span(gateway, wanted)
-    if contract.is_option:
-        text = "Historical Market Data Service error message:HMDS query returned no data: "
-        raise RequestError(162, f"{text}{contract.local_symbol}@SMART {wanted.what}")
-    bars = _daily_bars(gateway, contract, last, count)
-    start = messages.broker_time(_start_of(calendar.session_days_back(last, count)[0]))
-    finish = messages.broker_time(gateway.exchange.clock.now())
-    delay = gateway.behaviour.tick_delay(f"history:{session.client_id}:{contract.con_id}")
-    session.later(delay, lambda: session.write(messages.history(request, start, finish, bars)))
-
-
-def _span(gateway: "Gateway", wanted: HistoryRequest) -> tuple[date, int]:
-    """Last session day and number of days; error 321 for what is not daily bars of trades."""
-    number, _, unit = wanted.duration.partition(" ")
-    problem = ""
-    if wanted.bar_size not in ("1 day", "1D"):
-        problem = "Historical data bar size setting is not supported by this gateway: only 1 day is"
-    elif wanted.what not in ("TRADES", "ADJUSTED_LAST", "MIDPOINT", "BID", "ASK"):
-        problem = f"Historical data for {wanted.what[:32]} is not supported by this gateway"
-    elif wanted.keep_up_to_date:
-        problem = "Updating historical data is not supported by this gateway"
-    elif not number.isdecimal() or len(number) > 3 or unit not in _DAYS_PER or int(number) == 0:
-        problem = "Historical data duration is not <number> D, W, M or Y"
-    if problem:
-        raise RequestError(321, f"Error validating request.-'bE' : cause - {problem}")
-    last = calendar.trading_date(_end_of(gateway, wanted.end))
-    if not calendar.is_session_day(last):
-        last = calendar.previous_session_day(last)
-    days = max(1, round(int(number) * _DAYS_PER[unit]))
-    return last, min(days, _DAYS_MAX)
-
-
-def _end_of(gateway: "Gateway", text: str) -> float:
-    now = gateway.exchange.clock.now()
-    if not text:
-        return now
-    parts = text.replace("-", " ").split()
-    try:
-        naive = datetime.strptime(" ".join(parts[:2]), "%Y%m%d %H:%M:%S")  # noqa: DTZ007 - zone follows
-    except ValueError:
-        cause = "The end time is not yyyymmdd hh:mm:ss"
-        raise RequestError(321, f"Error validating request.-'bE' : cause - {cause}") from None
-    return min(now, naive.replace(tzinfo=calendar.NEW_YORK).timestamp())
-
-
-def _start_of(day: date) -> float:
-    hours = calendar.session(day)
-    assert hours is not None
-    return hours[0]
-
-
-def _daily_bars(
-    gateway: "Gateway", contract: Contract, last: date, count: int
-) -> list[tuple[object, ...]]:
-    """Daily bars up to ``last``; today's ends at the current price."""
-    market, now = gateway.exchange.market, gateway.exchange.clock.now()
-    path = market.paths[contract.symbol]
-    bars: list[tuple[object, ...]] = []
-    for day in calendar.session_days_back(last, count):
-        opens, closes = calendar.session(day) or (0.0, 0.0)
-        if opens > now:
-            continue
-        close = market.spot(contract.symbol, now) if now < closes else path.close(day)
-        before = path.close(calendar.previous_session_day(day))
-        opening = before + (close - before) * market.jitter("open", contract.symbol, day)
-        reach = abs(close - before) * 0.5 + close * 0.002
-        high = max(opening, close) + reach * market.jitter("high", contract.symbol, day)
-        low = min(opening, close) - reach * market.jitter("low", contract.symbol, day)
-        volume = int(30e6 + 30e6 * market.jitter("volume", contract.symbol, day))
-        shown = [round(value, 2) for value in (opening, high, low, close)]
-        average = round((high + low + close) / 3, 3)
-        bars.append((f"{day:%Y%m%d}", *shown, volume, average, volume // 120))
-    return bars
+    if session.subscriptions.by_tick.pop(request, None) is None:
+        raise RequestError(300, f"Can't find EId with tickerId:{request}")
 
 
 HANDLERS = {
     1: market_data,
     2: cancel_market_data,
-    20: historical_data,
     59: market_data_type,
+    97: tick_by_tick,
+    98: cancel_tick_by_tick,
 }

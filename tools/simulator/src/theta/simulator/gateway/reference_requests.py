@@ -1,27 +1,32 @@
-"""Contract details, option parameters, market rules, time."""
+"""Contract details, option parameters, market rules, symbols, exchanges, time."""
 
 from typing import TYPE_CHECKING
 
-from theta.simulator.gateway.details import details_of
-from theta.simulator.gateway.market_requests import one_contract
+from theta.simulator.gateway.details import combination_of, details_of
 from theta.simulator.gateway.session import Session
-from theta.simulator.market import pricing
-from theta.simulator.market.contracts import MARKET_RULE_PENNY, MULTIPLIER, OPTION_EXCHANGES
-from theta.simulator.market.quotes import TICK
-from theta.simulator.wire import messages, versioned
+from theta.simulator.market.contracts import STOCK_EXCHANGES, Contract
+from theta.simulator.wire import messages, reference, versioned
 from theta.simulator.wire.fields import Fields, RequestError
-from theta.simulator.wire.requests import read_query
+from theta.simulator.wire.market_reading import read_contract_query
 
 if TYPE_CHECKING:
     from theta.simulator.gateway.gateway import Gateway
 
+_MATCHES_MAX = 16
+_LETTERS = {
+    "AMEX": "A", "ARCA": "P", "BATS": "Z", "IEX": "V", "NASDAQ": "Q", "NYSE": "N",
+}  # fmt: skip
+
 
 def contract_details(gateway: "Gateway", session: Session, fields: Fields) -> None:
-    fields.skip(1)
-    request = fields.integer()
-    query = read_query(fields)
+    """Every contract that fits the description; error 200 where none does."""
+    request, query = read_contract_query(fields, session.version)
     market, now = gateway.exchange.market, gateway.exchange.clock.now()
-    found = market.find(query, now)
+    if query.sec_type == "BAG":
+        combination = combination_of(market, query.symbol)
+        found = [combination] if combination else []
+    else:
+        found = market.find(query, now)
     if not found:
         raise RequestError(200, "No security definition has been found for the request")
     for contract in found:
@@ -31,28 +36,35 @@ def contract_details(gateway: "Gateway", session: Session, fields: Fields) -> No
 
 
 def option_parameters(gateway: "Gateway", session: Session, fields: Fields) -> None:
+    """Expiries and strikes by exchange and trading class of an underlying."""
     request, symbol = fields.integer(), fields.text()
     fields.skip(1)
     sec_type, con_id = fields.text(), fields.integer()
     market, now = gateway.exchange.market, gateway.exchange.clock.now()
-    stock = market.book.stock(symbol)
-    if stock is None or sec_type != "STK" or con_id not in (0, stock.con_id):
+    under = market.book.stock(symbol)
+    if under is None or sec_type != under.sec_type or con_id not in (0, under.con_id):
         raise RequestError(321, "Error validating request.-'cc' : cause - Invalid contract id")
-    keys = market.listed(symbol, now)
-    expiries = sorted({key[0] for key in keys})
-    strikes = sorted({key[1] for key in keys})
-    for exchange in OPTION_EXCHANGES:
+    for row in market.option_parameters(symbol, now):
         session.write(
-            messages.option_parameters(request, exchange, stock, MULTIPLIER, expiries, strikes)
+            reference.option_parameters(
+                request,
+                row.exchange,
+                under.con_id,
+                row.trading_class,
+                row.multiplier,
+                row.expiries,
+                row.strikes,
+            )
         )
-    session.write([76, request])
+    session.write(reference.option_parameters_end(request))
 
 
 def market_rule(gateway: "Gateway", session: Session, fields: Fields) -> None:
     rule = fields.integer()
-    if rule != MARKET_RULE_PENNY:
+    increments = gateway.exchange.market.rule(rule)
+    if increments is None:
         raise RequestError(321, "Error validating request.-'cl' : cause - Unknown market rule id")
-    session.write(messages.market_rule(rule, [(0.0, TICK)]))
+    session.write(reference.market_rule(rule, increments))
 
 
 def current_time(gateway: "Gateway", session: Session, fields: Fields) -> None:
@@ -60,72 +72,72 @@ def current_time(gateway: "Gateway", session: Session, fields: Fields) -> None:
 
 
 def matching_symbols(gateway: "Gateway", session: Session, fields: Fields) -> None:
-    request, pattern = fields.integer(), fields.text().upper()
+    """Up to 16 underlyings: those whose symbol starts with the pattern, then those whose name
+    has it."""
+    request, pattern = fields.integer(), fields.text().strip().upper()
     book = gateway.exchange.market.book
-    stocks = [
-        stock
-        for stock in map(book.stock, book.symbols)
-        if stock and stock.symbol.startswith(pattern)
+    starting: list[Contract] = []
+    naming: list[Contract] = []
+    for symbol in book.symbols if pattern else ():
+        contract = book.stock(symbol)
+        if contract is None:
+            continue
+        if symbol.startswith(pattern):
+            starting.append(contract)
+        elif pattern in book.long_name(symbol).upper():
+            naming.append(contract)
+    starting.sort(key=lambda contract: (len(contract.symbol), contract.symbol))
+    found = [
+        (contract, book.long_name(contract.symbol), ("OPT",))
+        for contract in (starting + naming)[:_MATCHES_MAX]
     ]
-    found: list[object] = [79, request, len(stocks)]
-    for stock in stocks:
-        found += [stock.con_id, stock.symbol, "STK", stock.primary_exchange, "USD", 1, "OPT"]
-        if session.version >= 176:
-            found += [book.long_name(stock.symbol), ""]
-    session.write(found)
+    session.write(reference.symbol_samples(session.version, request, found))
 
 
-def implied_volatility(gateway: "Gateway", session: Session, fields: Fields) -> None:
-    _calculate(gateway, session, fields, solve=True)
+def smart_components(gateway: "Gateway", session: Session, fields: Fields) -> None:
+    """Which bit and letter stand for which exchange in a consolidated quote."""
+    request, key = fields.integer(), fields.text()
+    if not key:
+        raise RequestError(321, "Error validating request.-'cj' : cause - Missing bbo exchange")
+    places = [exchange for exchange in STOCK_EXCHANGES if exchange in _LETTERS]
+    rows = [(bit, exchange, _LETTERS[exchange]) for bit, exchange in enumerate(places)]
+    session.write(reference.smart_components(request, rows))
 
 
-def option_price(gateway: "Gateway", session: Session, fields: Fields) -> None:
-    _calculate(gateway, session, fields, solve=False)
+def depth_exchanges(gateway: "Gateway", session: Session, fields: Fields) -> None:
+    session.write(reference.depth_exchanges())
 
 
-def _calculate(gateway: "Gateway", session: Session, fields: Fields, *, solve: bool) -> None:
+def soft_dollar_tiers(gateway: "Gateway", session: Session, fields: Fields) -> None:
+    session.write(reference.soft_dollar_tiers(fields.integer()))
+
+
+def display_groups(gateway: "Gateway", session: Session, fields: Fields) -> None:
     fields.skip(1)
-    request = fields.integer()
-    contract = one_contract(gateway, read_query(fields))
-    given, spot = fields.number(), fields.number()
-    view = gateway.exchange.market.view(contract, gateway.exchange.clock.now())
-    if (
-        not contract.is_option
-        or view is None
-        or view.years <= 0
-        or not (0.01 <= spot <= 1e6 and 1e-4 <= given <= 1e6)
-    ):
-        raise RequestError(
-            321, "Error validating request.-'bZ' : cause - Invalid option calculation"
-        )
-    terms = {"spot": spot, "strike": contract.strike, "years": view.years, "carry": view.carry}
-    vol = pricing.implied_vol(given, is_call=contract.is_call, **terms) if solve else given
-    if vol is None:
-        raise RequestError(10090, "No volatility explains this price")
-    values = pricing.greeks(is_call=contract.is_call, vol=vol, **terms)
-    shown = given if solve else values.price
-    sensitivities = (values.gamma, values.vega, values.theta)
-    session.write(
-        messages.option_computation(request, 53, vol, values.delta, shown, *sensitivities, spot)
-    )
+    session.write(reference.display_groups(fields.integer()))
 
 
 def log_level(gateway: "Gateway", session: Session, fields: Fields) -> None:
-    """Accepted; the gateway's own log has one level."""
+    """Accepted for the five levels; the gateway's own log has one."""
+    fields.skip(1)
+    if not 1 <= fields.integer() <= 5:
+        raise RequestError(321, "Error validating request.-'bJ' : cause - Invalid log level")
 
 
 def user_info(gateway: "Gateway", session: Session, fields: Fields) -> None:
-    session.write([107, fields.integer(), ""])
+    session.write(reference.user_info(fields.integer()))
 
 
 HANDLERS = {
     9: contract_details,
     14: log_level,
     49: current_time,
-    54: implied_volatility,
-    55: option_price,
+    67: display_groups,
     78: option_parameters,
+    79: soft_dollar_tiers,
     81: matching_symbols,
+    82: depth_exchanges,
+    83: smart_components,
     91: market_rule,
     104: user_info,
 }

@@ -1,191 +1,265 @@
-"""Ticks of market-data lines: the first burst, and the changes from then on."""
+"""Ticks of market-data lines: the first burst, and the changes from then on.
 
-from itertools import pairwise
-from math import log, sqrt
-from statistics import stdev
+Every line sends its ticks as one list of encoded frames, and a connection writes once per turn of
+the loop, so that a line costs its arithmetic and little more.
+"""
+
 from typing import TYPE_CHECKING
 
+from theta.simulator.gateway import generic_ticks
 from theta.simulator.gateway.session import Session
 from theta.simulator.gateway.subscriptions import Line
 from theta.simulator.market import calendar
-from theta.simulator.market.quotes import TICK, Quote
-from theta.simulator.wire import messages
+from theta.simulator.market.quotes import Quote
+from theta.simulator.wire import ticks as wire
 
 if TYPE_CHECKING:
     from theta.simulator.gateway.gateway import Gateway
 
-_BID, _ASK, _LAST, _CLOSE, _VOLUME = 1, 2, 4, 9, 8
-_BID_GREEKS, _ASK_GREEKS, _LAST_GREEKS, _MODEL_GREEKS = 10, 11, 12, 13
-_FROZEN = 2
+_LIVE, _FROZEN, _DELAYED, _DELAYED_FROZEN = 1, 2, 3, 4
+_DELAY_SECONDS = 900.0
+_MAY_EXECUTE = 1
+_EXCHANGE_MAP = "9c0001"
+_SNAPSHOT_PERMISSIONS = 3
+_LIVE_IDS = {tick: tick for tick in wire.DELAYED}
+_NO_QUOTE = Quote(None, None, -1, -1, None, -1, -1.0, -1)
+"""Differs from every quote, so that everything is sent."""
 
 
-def instant(gateway: "Gateway", session: Session) -> float:
-    """When the line's quotes are taken: now, or the last close for a client that wants frozen
-    data."""
-    now = gateway.exchange.clock.now()
-    if session.market_data_type not in (_FROZEN, 4) or calendar.is_open(now):
-        return now
+def instant(gateway: "Gateway", session: Session, line: Line) -> tuple[float, int]:
+    """When the line's quotes are taken, and the type of data that makes it.
+
+    Live data are of now, delayed ones of a quarter of an hour ago. Outside the session a client
+    that wants frozen data sees the last close.
+    """
+    now = gateway.exchange.clock.now() - (_DELAY_SECONDS if line.delayed else 0.0)
+    kind = _DELAYED if line.delayed else _LIVE
+    if session.market_data_type not in (_FROZEN, _DELAYED_FROZEN) or calendar.is_open(now):
+        return now, kind
     day = calendar.trading_date(now)
     hours = calendar.session(day)
     if hours is None or now < hours[0]:
         hours = calendar.session(calendar.previous_session_day(day))
-    return hours[1] - 1 if hours else now
+    frozen = _DELAYED_FROZEN if line.delayed else _FROZEN
+    return (hours[1] - 1 if hours else now), frozen
 
 
 def first(gateway: "Gateway", session: Session, line: Line) -> None:
     """Everything but the greeks, which come blank now and filled in a moment later."""
-    if session.subscriptions.lines.get(line.request) is not line or gateway.faults.upstream_lost:
+    if session.subscriptions.lines.get(line.request) is not line or gateway.faults.silent:
         return
-    at = instant(gateway, session)
-    frozen = at < gateway.exchange.clock.now() - 0.5
-    session.write(messages.market_data_type(line.request, _FROZEN if frozen else 1))
-    session.write(messages.tick_request_params(line.request, TICK))
-    quote = gateway.exchange.market.quote(line.contract, at)
-    _send_quote(session, line, quote)
-    _send_generic(gateway, session, line, at)
+    market, contract = gateway.exchange.market, line.contract
+    at, kind = instant(gateway, session, line)
+    tick = generic_ticks.minimum_tick(market, contract)
+    frames = [wire.data_type(line.request, kind)]
+    if session.version >= 114:
+        frames.append(wire.parameters(line.request, tick, _EXCHANGE_MAP, _SNAPSHOT_PERMISSIONS))
+    line.sent_type = kind
+    quote = market.quote(contract, at)
+    line.halted = contract.symbol in market.halted
+    frames += _opening(gateway, line, quote, at)
+    frames += _changes(line, quote)
+    frames += generic_ticks.first(gateway, session.version, line, quote, at)
     line.started = True
-    if not line.contract.is_option:
-        if line.snapshot:
-            finish_snapshot(session, line)
-        return
-    if not gateway.behaviour.polite:
-        for tick in (_BID_GREEKS, _ASK_GREEKS, _MODEL_GREEKS):
-            session.write(
-                messages.option_computation(
-                    line.request, tick, None, None, None, None, None, None, None
-                )
-            )
-    delay = 0.001 if gateway.behaviour.polite else 0.06
-    session.later(delay, lambda: _greeks_after(gateway, session, line))
+    if contract.is_option and not gateway.behaviour.polite:
+        ids = _ids(line)
+        frames += [
+            wire.computation(session.version, line.request, ids[kind_of])
+            for kind_of in (wire.BID_GREEKS, wire.ASK_GREEKS, wire.MODEL_GREEKS)
+        ]
+    if line.snapshot and not contract.is_option:
+        frames.append(_ended(session, line))
+    session.write_frames(frames)
+    if contract.is_option:
+        delay = 0.001 if gateway.behaviour.polite else 0.06
+        session.later(delay, lambda: _greeks_after(gateway, session, line))
 
 
 def _greeks_after(gateway: "Gateway", session: Session, line: Line) -> None:
     if session.subscriptions.lines.get(line.request) is not line:
         return
-    at = instant(gateway, session)
-    _send_greeks(gateway, session, line, gateway.exchange.market.quote(line.contract, at), at)
+    at, _ = instant(gateway, session, line)
+    quote = gateway.exchange.market.quote(line.contract, at)
+    frames = _greeks(gateway, session.version, line, quote, at)
     if line.snapshot:
-        finish_snapshot(session, line)
+        frames.append(_ended(session, line))
+    session.write_frames(frames)
+
+
+def _ended(session: Session, line: Line) -> bytes:
+    session.subscriptions.lines.pop(line.request, None)
+    return wire.snapshot_end(line.request)
 
 
 def finish_snapshot(session: Session, line: Line) -> None:
-    session.subscriptions.lines.pop(line.request, None)
-    session.write(messages.end(57, line.request))
+    """End a snapshot that has not ended by itself, whatever it has got."""
+    if session.subscriptions.lines.get(line.request) is line:
+        session.write_frames([_ended(session, line)])
 
 
 def stream(gateway: "Gateway") -> None:
     """Send what changed on every started line."""
-    if gateway.faults.upstream_lost:
+    if gateway.faults.silent:
         return
     for session in list(gateway.sessions.values()):
-        if session.frozen:
+        if session.frozen or not session.subscriptions.lines:
             continue
+        frames: list[bytes] = []
         for line in list(session.subscriptions.lines.values()):
             if line.started and not line.snapshot:
-                at = instant(gateway, session)
-                quote = gateway.exchange.market.quote(line.contract, at)
-                if quote == line.sent:
-                    continue
-                moved = line.sent is None or (quote.bid, quote.ask) != (
-                    line.sent.bid,
-                    line.sent.ask,
-                )
-                _send_quote(session, line, quote)
-                if moved and line.contract.is_option:
-                    _send_greeks(gateway, session, line, quote, at)
+                frames += _update(gateway, session, line)
+        if frames:
+            session.write_frames(frames)
 
 
-def _send_quote(session: Session, line: Line, quote: Quote) -> None:
-    """Price ticks that differ from what the line was sent; -1 with size 0 where nobody quotes."""
-    sent, request = line.sent, line.request
-    line.sent = quote
-    for tick, price, size, before in (
-        (_BID, quote.bid, quote.bid_size, sent and (sent.bid, sent.bid_size)),
-        (_ASK, quote.ask, quote.ask_size, sent and (sent.ask, sent.ask_size)),
-        (_LAST, quote.last, quote.last_size, sent and (sent.last, sent.last_size)),
-        (_CLOSE, quote.close, 0, sent and (sent.close, 0)),
-    ):
-        if before == (price, size) or (tick == _LAST and price is None):
-            continue
-        session.write(messages.tick_price(request, tick, -1.0 if price is None else price, size))
-    if sent is None or sent.volume != quote.volume:
-        session.write(messages.tick_size(request, _VOLUME, quote.volume))
-
-
-def _send_greeks(gateway: "Gateway", session: Session, line: Line, quote: Quote, at: float) -> None:
+def _update(gateway: "Gateway", session: Session, line: Line) -> list[bytes]:
     market, contract = gateway.exchange.market, line.contract
-    spot = market.spot(contract.symbol, at)
-    prices: tuple[tuple[int, float | None], ...] = (
-        (_BID_GREEKS, quote.bid if quote.bid else None),
-        (_ASK_GREEKS, quote.ask),
-        (_LAST_GREEKS, quote.last),
-        (_MODEL_GREEKS, None),
+    at, kind = instant(gateway, session, line)
+    quote = market.quote(contract, at)
+    sent = line.sent
+    halted = contract.symbol in market.halted
+    blank = contract.symbol in market.blank_greeks
+    if quote is sent and halted == line.halted and blank == line.blank and kind == line.sent_type:
+        return []
+    frames: list[bytes] = []
+    if kind != line.sent_type:
+        line.sent_type = kind
+        frames.append(wire.data_type(line.request, kind))
+    if halted != line.halted:
+        line.halted = halted
+        frames.append(wire.generic(line.request, wire.HALTED, float(halted)))
+    if quote != sent or blank != line.blank:
+        moved = (
+            sent is None
+            or blank != line.blank
+            or quote.bid != sent.bid
+            or quote.ask != sent.ask
+            or quote.last != sent.last
+        )
+        frames += _changes(line, quote)
+        if line.generic_ticks:
+            frames += generic_ticks.changes(line, sent, quote, at)
+        if moved and contract.is_option:
+            frames += _greeks(gateway, session.version, line, quote, at)
+    return frames
+
+
+def _ids(line: Line) -> dict[int, int]:
+    return wire.DELAYED if line.delayed else _LIVE_IDS
+
+
+def _opening(gateway: "Gateway", line: Line, quote: Quote, at: float) -> list[bytes]:
+    """The day's opening, high and low, and whether trading is halted."""
+    contract, request, ids = line.contract, line.request, _ids(line)
+    frames: list[bytes] = []
+    if not line.delayed and not contract.is_combination:
+        frames.append(wire.generic(request, wire.HALTED, float(line.halted)))
+    if contract.is_option or contract.is_combination or quote.last is None:
+        return frames
+    hours = calendar.session(calendar.trading_date(at))
+    if hours is None or at < hours[0]:
+        return frames
+    today = gateway.exchange.market.bars(contract, "TRADES", hours[0], at, 86_400)
+    if not today:
+        return frames
+    bar = today[-1]
+    line.high, line.low = max(bar.high, quote.last), min(bar.low, quote.last)
+    frames.append(wire.price(request, ids[wire.OPEN], bar.open, 0))
+    frames.append(wire.price(request, ids[wire.HIGH], line.high, 0))
+    frames.append(wire.price(request, ids[wire.LOW], line.low, 0))
+    return frames
+
+
+def _changes(line: Line, quote: Quote) -> list[bytes]:
+    """Ticks that differ from what the line was sent: -1 with size 0 where nobody quotes, a size
+    alone where only that moved."""
+    request, ids = line.request, _ids(line)
+    sent = line.sent or _NO_QUOTE
+    everything = line.sent is None
+    line.sent = quote
+    frames: list[bytes] = []
+    if not line.contract.is_index:
+        frames += _sides(line, sent, quote, everything=everything)
+    if quote.last is not None:
+        if quote.last != sent.last:
+            frames.append(wire.price(request, ids[wire.LAST], quote.last, quote.last_size))
+            frames += _extremes(line, quote.last)
+        elif quote.last_size != sent.last_size:
+            frames.append(wire.size(request, ids[wire.LAST_SIZE], quote.last_size))
+    if quote.close != sent.close:
+        frames.append(wire.price(request, ids[wire.CLOSE], quote.close, 0))
+    if quote.volume != sent.volume and not line.contract.is_combination:
+        frames.append(wire.size(request, ids[wire.VOLUME], quote.volume))
+    return frames
+
+
+def _sides(line: Line, sent: Quote, quote: Quote, *, everything: bool) -> list[bytes]:
+    """Bid and ask, which an index has none of."""
+    request, ids = line.request, _ids(line)
+    frames: list[bytes] = []
+    if everything or quote.bid != sent.bid:
+        price = -1.0 if quote.bid is None else quote.bid
+        attributes = 0 if quote.bid is None else _MAY_EXECUTE
+        frames.append(wire.price(request, ids[wire.BID], price, quote.bid_size, attributes))
+    elif quote.bid_size != sent.bid_size:
+        frames.append(wire.size(request, ids[wire.BID_SIZE], quote.bid_size))
+    if everything or quote.ask != sent.ask:
+        price = -1.0 if quote.ask is None else quote.ask
+        attributes = 0 if quote.ask is None else _MAY_EXECUTE
+        frames.append(wire.price(request, ids[wire.ASK], price, quote.ask_size, attributes))
+    elif quote.ask_size != sent.ask_size:
+        frames.append(wire.size(request, ids[wire.ASK_SIZE], quote.ask_size))
+    return frames
+
+
+def _extremes(line: Line, last: float) -> list[bytes]:
+    """A new high or low of the day."""
+    if not line.high:
+        return []
+    ids = _ids(line)
+    if last > line.high:
+        line.high = last
+        return [wire.price(line.request, ids[wire.HIGH], last, 0)]
+    if last < line.low:
+        line.low = last
+        return [wire.price(line.request, ids[wire.LOW], last, 0)]
+    return []
+
+
+def _greeks(gateway: "Gateway", version: int, line: Line, quote: Quote, at: float) -> list[bytes]:
+    """Computations at bid, ask, last and model price; blank ones while the fault lasts."""
+    market, contract, request, ids = (
+        gateway.exchange.market,
+        line.contract,
+        line.request,
+        _ids(line),
     )
-    for tick, price in prices:
-        if price is None and tick != _MODEL_GREEKS:
+    line.blank = contract.symbol in market.blank_greeks
+    if line.blank:
+        return [
+            wire.computation(version, request, ids[kind])
+            for kind in (wire.BID_GREEKS, wire.ASK_GREEKS, wire.MODEL_GREEKS)
+        ]
+    spot = market.spot(contract.symbol, at)
+    frames: list[bytes] = []
+    for kind, price in (
+        (wire.BID_GREEKS, quote.bid or None),
+        (wire.ASK_GREEKS, quote.ask),
+        (wire.LAST_GREEKS, quote.last),
+        (wire.MODEL_GREEKS, None),
+    ):
+        if price is None and kind != wire.MODEL_GREEKS:
             continue
         found = market.greeks(contract, at, price)
         if found is None:
-            fields = messages.option_computation(
-                line.request, tick, None, None, price, None, None, None, spot
-            )
-        else:
-            vol, values = found
-            shown = values.price if price is None else price
-            fields = messages.option_computation(
-                line.request, tick, vol, values.delta, shown, values.gamma, values.vega,
+            frames.append(wire.computation(version, request, ids[kind], value=price, spot=spot))
+            continue
+        vol, values = found
+        frames.append(
+            wire.computation(
+                version, request, ids[kind], vol, values.delta,
+                values.price if price is None else price, values.gamma, values.vega,
                 values.theta, spot,
-            )  # fmt: skip
-        session.write(fields)
-
-
-def _send_generic(gateway: "Gateway", session: Session, line: Line, at: float) -> None:
-    wanted, contract, request = set(line.generic_ticks), line.contract, line.request
-    market = gateway.exchange.market
-    if wanted & {100, 101}:
-        volumes, interest = _option_figures(gateway, line, at)
-        if 101 in wanted:
-            session.write(messages.tick_size(request, 27, interest["C"]))
-            session.write(messages.tick_size(request, 28, interest["P"]))
-        if 100 in wanted:
-            session.write(messages.tick_size(request, 29, volumes["C"]))
-            session.write(messages.tick_size(request, 30, volumes["P"]))
-    if wanted & {104, 106} and not contract.is_option:
-        path = market.paths[contract.symbol]
-        days = calendar.session_days_back(calendar.trading_date(at), 31)
-        closes = [path.close(day) for day in days]
-        moves = [log(b / a) for a, b in pairwise(closes)]
-        if 104 in wanted:
-            session.write(messages.tick_generic(request, 23, stdev(moves) * sqrt(252)))
-        if 106 in wanted:
-            session.write(messages.tick_generic(request, 24, _at_the_money(gateway, line, at)))
-
-
-def _option_figures(
-    gateway: "Gateway", line: Line, at: float
-) -> tuple[dict[str, int], dict[str, int]]:
-    """Volume and open interest by right: of the option itself, or of the whole chain for a
-    stock."""
-    volumes, interest = {"C": 0, "P": 0}, {"C": 0, "P": 0}
-    contract, market = line.contract, gateway.exchange.market
-    if contract.is_option:
-        view = market.view(contract, at)
-        if view is not None:
-            volumes[contract.right] = view.row.volume
-            interest[contract.right] = view.row.open_interest
-        return volumes, interest
-    for key, row in market.chain(contract.symbol, at).rows.items():
-        volumes[key[2]] += row.volume
-        interest[key[2]] += row.open_interest
-    return volumes, interest
-
-
-def _at_the_money(gateway: "Gateway", line: Line, at: float) -> float:
-    """Implied volatility of the put nearest the money about 30 days out."""
-    market, symbol = gateway.exchange.market, line.contract.symbol
-    spot = market.spot(symbol, at)
-    chain = market.chain(symbol, at)
-    target = at + 30 * 86_400
-    expiry = min(chain.expiries, key=lambda e: abs(calendar.expiry_instant(e) - target))
-    strikes = [key[1] for key in chain.rows if key[0] == expiry and key[2] == "P"]
-    return chain.vol((expiry, min(strikes, key=lambda strike: abs(strike - spot)), "P"))
+            )
+        )  # fmt: skip
+    return frames

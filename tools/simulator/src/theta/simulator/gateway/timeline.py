@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from theta.simulator.faults import catalogue
 from theta.simulator.faults.schedule import Event, Schedule
-from theta.simulator.gateway import account_messages, ticks
 from theta.simulator.market import calendar
 
 if TYPE_CHECKING:
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
 STEPS = ("event", "second", "minute")
 
 _BEAT_SECONDS = 0.25
-_ACCOUNT_PUSH_SECONDS = 180.0
 _FLAT_OUT_STRIDE = 60.0
 _FLAT_OUT_REST = 0.002
 
@@ -71,7 +69,7 @@ class Timeline:
         """Keep orders, ticks, events and account pushes moving until cancelled."""
         gateway = self._gateway
         clock = gateway.exchange.clock
-        pushed = spoken = gateway.loop_time()
+        spoken = gateway.loop_time()
         beat = 0
         while True:
             await asyncio.sleep(_FLAT_OUT_REST if clock.flat_out else _BEAT_SECONDS)
@@ -83,16 +81,9 @@ class Timeline:
                 continue
             spoken = gateway.loop_time()
             beat += 1
-            if beat % 4 == 0:
-                ticks.stream(gateway)
+            gateway.streams.beat()
             if beat % 40 == 0:
                 gateway.exchange.save_clock()
-            if gateway.loop_time() - pushed >= _ACCOUNT_PUSH_SECONDS:
-                pushed = gateway.loop_time()
-                for session in gateway.sessions.values():
-                    if session.subscriptions.account:
-                        account_messages.send_account(gateway, session, download=False)
-                    account_messages.send_summaries(gateway, session)
 
     def _stride(self) -> None:
         """A minute of open market; a closed one is passed over up to the next stop."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import time
 from collections.abc import Callable
 from typing import Any
@@ -153,25 +152,6 @@ async def test_ticks_stream_as_the_price_moves_and_stop_when_cancelled(
     heard = errors_of(client)
     client.client.cancelMktData(999_999)
     await until(lambda: 300 in [code for _, code, _ in heard])
-
-
-async def test_daily_bars_end_at_the_current_price(
-    polite: ThreadedSimulator, connect: Callable[..., Any]
-) -> None:
-    client = await connect(polite)
-    spy = await stock(client)
-    polite.control("/clock", {"pause": True})
-    bars = await client.reqHistoricalDataAsync(spy, "", "1 Y", "1 day", "TRADES", True)
-    assert len(bars) == 252
-    assert bars[-1].date == dt.date(2026, 8, 13)
-    assert bars[-2].close == 772.49
-    (ticker,) = await client.reqTickersAsync(spy)
-    assert bars[-1].close == pytest.approx(ticker.last, abs=0.011)
-    assert all(bar.low <= min(bar.open, bar.close) for bar in bars)
-    assert all(bar.high >= max(bar.open, bar.close) for bar in bars)
-    with pytest.raises(ib_insync.RequestError) as refused:
-        await client.reqHistoricalDataAsync(spy, "", "1 D", "5 mins", "TRADES", True)
-    assert refused.value.code == 321
 
 
 async def test_options_are_unquoted_outside_the_session_unless_frozen(
