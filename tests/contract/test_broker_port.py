@@ -193,6 +193,43 @@ def test_cancelled_order_moves_from_open_to_completed(driver: Driver) -> None:
     assert [o.status for o in ended] == ["Cancelled"]
 
 
+def _modify(driver: Driver, order_ref: str, order_id: int, price: str) -> None:
+    def write() -> None:
+        state = driver.port.state()
+        driver.port.write_place(
+            OrderToPlace(
+                order_ref=order_ref, order_id=order_id, connection_no=state.connection_no,
+                account=state.accounts[0], contract=SPY, action=Action.BUY, quantity=2,
+                limit_price=Decimal(price), modifies=True,
+            )
+        )  # fmt: skip
+
+    driver.do(write)
+
+
+def test_a_modified_order_is_the_same_order_at_another_price(driver: Driver) -> None:
+    order_id = _place(driver, "theta-reprice")
+    _until_working(driver, "theta-reprice")
+    (before,) = [o for o in driver.run(driver.port.open_orders()) if o.order_ref == "theta-reprice"]
+    _modify(driver, "theta-reprice", order_id, "699.5")
+    eventually(
+        lambda: any(
+            Decimal(str(e.payload["limit_price"])) == Decimal("699.5")
+            for e in _heard(driver, EvidenceKind.OPEN_ORDER, "theta-reprice")
+        )
+    )
+    (after,) = [o for o in driver.run(driver.port.open_orders()) if o.order_ref == "theta-reprice"]
+    assert (after.limit_price, after.quantity) == (Decimal("699.5"), Decimal(2))
+    assert (after.order_id, after.perm_id) == (before.order_id, before.perm_id)
+
+
+def test_an_id_that_was_drawn_and_not_placed_is_never_modified(driver: Driver) -> None:
+    drawn = driver.do(lambda: driver.port.draw_order_id(0))
+    with pytest.raises(SendRefusedError, match="order_id_not_placed"):
+        _modify(driver, "theta-drawn", drawn, "699.5")
+    assert "theta-drawn" not in _refs(driver, "open_orders")
+
+
 def test_fill_is_evidence_execution_and_position(driver: Driver) -> None:
     _place(driver, "theta-fill", quantity=3)
     _until_working(driver, "theta-fill")

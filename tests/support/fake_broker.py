@@ -118,6 +118,8 @@ class FakeBroker:
         self.drawn: set[int] = set()
         self.written: list[OrderToPlace] = []
         """Every order that left, lost or not."""
+        self.modified: list[OrderToPlace] = []
+        """Every modify that left."""
         self.cancels_written: list[int] = []
 
     # -- BrokerPort ------------------------------------------------------------------------------
@@ -149,6 +151,9 @@ class FakeBroker:
             raise SendRefusedError("not_fetched")
         if not self.broker_link:
             raise SendRefusedError("link_down")
+        if order.modifies:
+            self._write_modify(order)
+            return
         if order.order_id not in self.drawn:
             raise SendRefusedError("order_id_not_drawn")
         if order.account not in self.script.accounts:
@@ -233,6 +238,17 @@ class FakeBroker:
 
     # -- private ---------------------------------------------------------------------------------
 
+    def _write_modify(self, order: OrderToPlace) -> None:
+        if order.order_id in self.drawn:
+            raise SendRefusedError("order_id_not_placed")
+        self._fail("write_place")
+        self.modified.append(order)
+        fate, self.script.next_write = self.script.next_write, Write.ACKNOWLEDGED
+        if fate in (Write.ACKNOWLEDGED, Write.SILENT, Write.BROKEN_TAKEN):
+            self.controls.take_modify(order, acknowledge=fate is Write.ACKNOWLEDGED)
+        if fate in (Write.BROKEN_TAKEN, Write.BROKEN_LOST):
+            raise OutcomeUnknownError("the write broke")
+
     def _require_connection(self, connection_no: int) -> None:
         if not self.connected:
             raise SendRefusedError("not_connected")
@@ -294,6 +310,19 @@ class FakeControls:
         script.orders[order.order_ref] = FakeOrder(told)
         if acknowledge:
             self.emit_order(told)
+
+    def take_modify(self, order: OrderToPlace, *, acknowledge: bool = True) -> None:
+        """The broker has the new price, or says why not (104); an unknown id is a new order."""
+        for held in self._broker.script.orders.values():
+            if held.told.order_id == order.order_id:
+                if held.is_final:
+                    self.error(order.order_id, 104, "Cannot modify a filled order.")
+                    return
+                held.told = replace(held.told, limit_price=order.limit_price)
+                if acknowledge:
+                    self.emit_order(held.told)
+                return
+        self.take(order)
 
     def take_cancel(self, order_id: int, *, acknowledge: bool = True) -> None:
         """The broker has the cancel: done, or told why not (135, 161)."""

@@ -44,6 +44,8 @@ def approve(
     expires: datetime = FAR,
     strategy: str = "wheel",
     state: OrderState = OrderState.APPROVED,
+    floor: str | None = None,
+    ceiling: str | None = None,
 ) -> UUID:
     """Store an intent and bring it to `state`, proposed or approved."""
     intent_id, what = uuid4(), contract or put()
@@ -52,8 +54,8 @@ def approve(
         action=action,
         quantity=quantity,
         limit_price=Decimal(price),
-        price_floor=Decimal(price),
-        price_ceiling=Decimal(price),
+        price_floor=Decimal(floor or price),
+        price_ceiling=Decimal(ceiling or price),
         kind=kind,
         effect=effect,
         expires_market_at=expires,

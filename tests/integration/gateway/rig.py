@@ -15,6 +15,7 @@ from tests.support.fake_broker import FakeBroker
 from theta.broker_gateway.adapters.postgres_claims import PostgresClaims
 from theta.broker_gateway.adapters.postgres_evidence import PostgresEvidence
 from theta.broker_gateway.adapters.postgres_gate import PostgresGate
+from theta.broker_gateway.adapters.postgres_modifies import PostgresModifies
 from theta.broker_gateway.adapters.postgres_orders import PostgresOrders
 from theta.broker_gateway.adapters.postgres_session import PostgresSession, PostgresSnapshots
 from theta.broker_gateway.adapters.sender_lock import PostgresSenderLock
@@ -30,6 +31,7 @@ from theta.broker_gateway.use_cases.cancel_order import CancelOrder
 from theta.broker_gateway.use_cases.guard_session import SessionGuard
 from theta.broker_gateway.use_cases.halt_trading import HaltTrading
 from theta.broker_gateway.use_cases.hold_lease import HoldLease
+from theta.broker_gateway.use_cases.modify_order import ModifyOrder
 from theta.broker_gateway.use_cases.reconcile import Reconcile
 from theta.broker_gateway.use_cases.record_evidence import RecordEvidence
 from theta.broker_gateway.use_cases.refresh_accounts import RefreshAccounts
@@ -128,6 +130,12 @@ class Rig:
             broker=self.broker, loop=self.loop, cancels=self.claims, live=self.live,
             guard=self.guard, spool=self.records, clock=self.clock, ids=ids, faults=self.steps,
         )  # fmt: skip
+        self.modifies = PostgresModifies(engine, session="main", faults=self.steps)
+        self.modifying = ModifyOrder(
+            broker=self.broker, loop=self.loop, modifies=self.modifies, lock=self.lock,
+            guard=self.guard, clock=self.clock, ids=ids, faults=self.steps, live=self.live,
+            ask=self._ask,
+        )  # fmt: skip
         self.halting = HaltTrading(
             broker=self.broker, loop=self.loop, gate=self.gate, cancels=self.claims,
             lock=self.lock, live=self.live, guard=self.guard, spool=self.records,
@@ -193,6 +201,9 @@ class Rig:
 
     def _sink(self, evidence: Evidence) -> None:
         self.evidence.sink(evidence)
+
+    def _ask(self, trigger: str) -> None:
+        self.watch.ask(trigger)
 
     def _follow_up(self, follow_up: FollowUp) -> None:
         self.watch.follow_up(follow_up)

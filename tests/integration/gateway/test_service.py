@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from uuid import uuid4
 
 import pytest
@@ -64,6 +65,30 @@ def test_killed_before_the_write_the_order_is_judged_absent(
     service.start_ready()
     eventually(lambda: intent_state(engine, intent_id) == "absent", 20)
     assert simulator.truth()["orders"] == []
+
+
+def test_an_operator_gives_a_working_order_another_price(
+    service: Service, simulator: Simulator, engine: Engine
+) -> None:
+    service.start_ready()
+    intent_id = approve(
+        engine, account=account_of(service), price="50.00", floor="48.00", ceiling="52.00"
+    )
+    service.submit(intent_id)
+    eventually(lambda: intent_state(engine, intent_id) == "working")
+    path = f"/v1/intents/{intent_id}/modify"
+    status, body = service.ask(path, {"limit_price": "49.50", "reason": "nearer"})
+    assert (status, body["outcome"]) == (202, "sent")
+    eventually(lambda: only_child(engine, intent_id).limit_price == Decimal("49.50"))
+    ref = only_child(engine, intent_id).order_ref
+    orders = [o for o in simulator.truth()["orders"] if o["order_ref"] == ref]
+    assert [Decimal(str(o["limit"])) for o in orders] == [Decimal("49.50")]
+    status, problem = service.ask(path, {"limit_price": "47.99"})
+    assert (status, problem["code"]) == (409, "not_modified")
+    assert "price_outside_bounds" in problem["detail"]
+    assert service.ask(path, {"limit_price": "x"})[0] == 422
+    assert service.ask(path, {"limit_price": "49"}, role="viewer")[0] == 403
+    assert service.ask(f"/v1/intents/{uuid4()}/modify", {"limit_price": "49"})[0] == 409
 
 
 def test_a_halt_cancels_working_orders_and_lets_nothing_more_out(

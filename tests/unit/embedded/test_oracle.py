@@ -187,6 +187,17 @@ def broken_row(**changes: object) -> Records:
     return replace(RECORDS, journal=(CHAIN[0], row, CHAIN[2]))
 
 
+def repriced(at: float, claimed_at: float, limit: D, *, times: int = 1) -> tuple[Truth, Records]:
+    """Order w given `limit` at `at`, `times` over, after one command of `claimed_at`."""
+    command = CommandRecord(
+        child_id="child-w", kind="modify", committed_at=claimed_at, limit=D("3.10")
+    )
+    return (
+        with_order("w", modified=((at, limit),) * times),
+        replace(RECORDS, commands=(*RECORDS.commands, command)),
+    )
+
+
 FORGED = '{"account": "DU1234567", "sequence": 2, "body": {"n": 7}}'
 
 PLANTED: dict[str, Callable[[], set[str]]] = {
@@ -195,6 +206,9 @@ PLANTED: dict[str, Callable[[], set[str]]] = {
     "claim_before_send (none)": lambda: seen(records=replace(RECORDS, commands=())),
     "claim_before_send (late)": lambda: seen(with_order("w", placed_at=99.0)),
     "claim_before_cancel": lambda: seen(with_order("w", cancelled_at=101.0)),
+    "claim_before_modify (none)": lambda: seen(with_order("w", modified=((101.0, D("3.10")),))),
+    "claim_before_modify (late)": lambda: seen(*repriced(100.5, 101.0, D("3.10"))),
+    "claim_before_modify (twice)": lambda: seen(*repriced(102.0, 101.0, D("3.10"), times=2)),
     "placed_once": lambda: seen(
         replace(TRUTH, orders=(*TRUTH.orders, order("w", perm_id=9, status="Cancelled")))
     ),
@@ -315,6 +329,7 @@ def test_what_is_allowed_is_not_a_violation() -> None:
     assert "states_agree" not in seen(expired, with_child("w", state="expired"))
     dead = replace(RECORDS, alerts=(replace(RECORDS.alerts[0], delivery_state="dead"),))
     assert compare(TRUTH, dead, replace(EXPECTED, sink_bodies=())) == ()
+    assert compare(*repriced(102.0, 101.0, D("3.10")), EXPECTED) == ()
     unpriced = replace(RECORDS, executions=(replace(EXECUTION_RECORD, commission=None),))
     assert compare(TRUTH, unpriced, EXPECTED) == ()
 
@@ -337,6 +352,11 @@ def test_the_truth_is_read_exactly() -> None:
                 "end_reason": "",
                 "timeline": [
                     {"event": "placed", "host_at": "1970-01-01T00:01:40+00:00"},
+                    {
+                        "event": "modified",
+                        "host_at": "1970-01-01T00:01:40.5+00:00",
+                        "limit": D("3.1"),
+                    },
                     {"event": "cancel_requested", "host_at": "1970-01-01T00:01:41+00:00"},
                     {"event": "cancel_requested", "host_at": "1970-01-01T00:01:42+00:00"},
                 ],
@@ -356,6 +376,6 @@ def test_the_truth_is_read_exactly() -> None:
         "positions": [contract | {"quantity": D("-2.0")}],
     }
     truth = truth_from(told)
-    assert truth.orders == (order("w", cancelled_at=101.0),)
+    assert truth.orders == (order("w", cancelled_at=101.0, modified=((100.5, D("3.1")),)),)
     assert truth.executions == (EXECUTION,)
     assert (truth.positions, truth.cash) == ({700: D(-2)}, D("400618.70"))

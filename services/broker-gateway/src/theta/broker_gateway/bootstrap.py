@@ -17,6 +17,7 @@ from theta.broker_gateway.adapters.observer import GatewayObserver
 from theta.broker_gateway.adapters.postgres_claims import PostgresClaims
 from theta.broker_gateway.adapters.postgres_evidence import PostgresEvidence
 from theta.broker_gateway.adapters.postgres_gate import PostgresGate
+from theta.broker_gateway.adapters.postgres_modifies import PostgresModifies
 from theta.broker_gateway.adapters.postgres_orders import PostgresOrders
 from theta.broker_gateway.adapters.postgres_queries import PostgresQueries
 from theta.broker_gateway.adapters.postgres_session import PostgresSession, PostgresSnapshots
@@ -38,6 +39,8 @@ from theta.broker_gateway.use_cases.cancel_order import CancelOrder
 from theta.broker_gateway.use_cases.guard_session import SessionGuard
 from theta.broker_gateway.use_cases.halt_trading import HaltTrading
 from theta.broker_gateway.use_cases.hold_lease import HoldLease
+from theta.broker_gateway.use_cases.last_test import SEND_WITHIN_SECONDS
+from theta.broker_gateway.use_cases.modify_order import ModifyOrder
 from theta.broker_gateway.use_cases.publish_clock import PublishClock
 from theta.broker_gateway.use_cases.reconcile import Reconcile
 from theta.broker_gateway.use_cases.record_evidence import RecordEvidence
@@ -45,7 +48,7 @@ from theta.broker_gateway.use_cases.refresh_accounts import RefreshAccounts
 from theta.broker_gateway.use_cases.refuse_live import LIVE_NOT_ALLOWED, RefuseLive
 from theta.broker_gateway.use_cases.resolve_unknown import ResolveUnknown
 from theta.broker_gateway.use_cases.resume_trading import ResumeTrading
-from theta.broker_gateway.use_cases.submit_order import SEND_WITHIN_SECONDS, SubmitOrder
+from theta.broker_gateway.use_cases.submit_order import SubmitOrder
 from theta.broker_gateway.use_cases.take_snapshot import TakeSnapshot
 from theta.broker_gateway.use_cases.tell_people import TellPeople
 from theta.broker_gateway.use_cases.watch_live_orders import LiveOrders
@@ -255,6 +258,7 @@ class Gateway:
     def _make_stores(self) -> None:
         session, engine = self._settings.session, self._engine
         self._claims = PostgresClaims(engine, session=session, faults=self._faults)
+        self._modifies = PostgresModifies(engine, session=session, faults=self._faults)
         self._orders = PostgresOrders(engine, session=session, ids=self._ids)
         self._gate = PostgresGate(engine, session=session, faults=self._faults)
         self._session_store = PostgresSession(engine, session=session)
@@ -321,6 +325,10 @@ class Gateway:
             broker=broker, loop=loop, cancels=self._claims, live=self._live, guard=guard,
             spool=self._records, clock=clock, ids=self._ids, faults=self._faults,
         )  # fmt: skip
+        self._modifying = ModifyOrder(
+            broker=broker, loop=loop, modifies=self._modifies, lock=self._lock, guard=guard,
+            clock=clock, ids=self._ids, faults=self._faults, live=self._live, ask=self._ask,
+        )  # fmt: skip
         self._halting = HaltTrading(
             broker=broker, loop=loop, gate=self._gate, cancels=self._claims, lock=self._lock,
             live=self._live, guard=guard, spool=self._records, clock=clock, ids=self._ids,
@@ -381,6 +389,7 @@ class Gateway:
             guard=self._guard,
             halting=self._halting,
             resuming=self._resuming,
+            modifying=self._modifying,
             snapshots=self._snapshots,
             ids=self._ids,
             alive=self._alive,

@@ -66,7 +66,8 @@ class BrokerPort(Protocol):
 
     def write_place(self, order: OrderToPlace) -> None:
         """Write one placeOrder, synchronously, after the last test: same connection, fetched, link
-        up, bucket has a token, library queue and transport buffer empty.
+        up, bucket has a token, library queue and transport buffer empty. One that `modifies` needs
+        an id that was placed, any other one that was drawn and not used.
 
         Raises SendRefusedError when surely nothing was written; any other exception means unknown.
         """

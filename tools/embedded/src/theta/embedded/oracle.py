@@ -114,6 +114,28 @@ def cancel_has_command(case: Case) -> Iterator[Violation]:
             )
 
 
+def modify_has_command(case: Case) -> Iterator[Violation]:
+    """Each new price that reached the broker was claimed before, and none reached it twice."""
+    children = case.child_by_ref()
+    claims: dict[tuple[str, Decimal | None], list[float]] = defaultdict(list)
+    for command in case.records.commands:
+        if command.kind == "modify":
+            claims[command.child_id, command.limit].append(command.committed_at)
+    for order in case.ours():
+        child = children.get(order.order_ref)
+        for at, limit in order.modified if child is not None else ():
+            assert child is not None
+            before = [one for one in claims[child.id, limit] if one <= at]
+            if not before:
+                yield Violation(
+                    rule="claim_before_modify",
+                    subject=order.order_ref,
+                    text=f"given the limit {limit} at {at} without a modify command before",
+                )
+                continue
+            claims[child.id, limit].remove(before[0])
+
+
 def never_twice(case: Case) -> Iterator[Violation]:
     """One broker order per child, one live order per intent, never more than its quantity."""
     seen = Counter(order.order_ref for order in case.ours())
@@ -410,6 +432,7 @@ def _journal_problem(row: JournalEntry, sequence: int, last_hash: str) -> str:
 RULES: tuple[Rule, ...] = (
     no_order_without_intent,
     cancel_has_command,
+    modify_has_command,
     never_twice,
     same_terms,
     executions_equal,

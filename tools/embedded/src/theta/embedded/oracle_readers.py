@@ -64,8 +64,12 @@ def _epoch(text: str) -> float:
 
 def _broker_order(row: Row) -> BrokerOrder:
     times: dict[str, float] = {}
+    modified: list[tuple[float, Decimal | None]] = []
     for entry in row["timeline"]:
         times.setdefault(entry["event"], _epoch(entry["host_at"]))
+        if entry["event"] == "modified":
+            limit = entry.get("limit")
+            modified.append((_epoch(entry["host_at"]), None if limit is None else _exact(limit)))
     return BrokerOrder(
         order_ref=row["order_ref"],
         perm_id=row["perm_id"],
@@ -78,6 +82,7 @@ def _broker_order(row: Row) -> BrokerOrder:
         end_reason=row["end_reason"],
         placed_at=times["placed"],
         cancelled_at=times.get("cancel_requested"),
+        modified=tuple(modified),
     )
 
 
@@ -101,7 +106,7 @@ _CHILDREN = """
     from child_order
 """
 _COMMANDS = """
-    select child_id::text, kind, claimed_at,
+    select child_id::text, kind, claimed_at, limit_price,
       kind = 'cancel' and sent_at is null and outcome in ('sent', 'acknowledged') as spooled
     from broker_command
 """
@@ -262,7 +267,11 @@ def _command(row: Row, claims: Mapping[str, float]) -> CommandRecord:
     if row["kind"] == "place":
         claimed_at = claims.get(row["child_id"], claimed_at)
     return CommandRecord(
-        child_id=row["child_id"], kind=row["kind"], committed_at=claimed_at, spooled=row["spooled"]
+        child_id=row["child_id"],
+        kind=row["kind"],
+        committed_at=claimed_at,
+        spooled=row["spooled"],
+        limit=row["limit_price"],
     )
 
 

@@ -33,6 +33,8 @@ class BrokerOrder:
     end_reason: str
     placed_at: float
     cancelled_at: float | None = None
+    modified: tuple[tuple[float, Decimal | None], ...] = ()
+    """When it was given another limit, by the host's clock, and which."""
 
     @property
     def live(self) -> bool:
@@ -100,6 +102,8 @@ class CommandRecord:
     kind: str
     committed_at: float
     spooled: bool = False
+    limit: Decimal | None = None
+    """What a modify asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -212,6 +212,17 @@ def intents(
     Console().print(tables_text.rows("intents", columns, shown, whole="id"))
 
 
+@app.command()
+def modify(
+    intent_id: Annotated[str, typer.Argument(help="The intent whose order is live.")],
+    limit_price: Annotated[str, typer.Argument(help="Its new limit, per share.")],
+    reason: Annotated[str, typer.Option(help="Why, for the journal.")] = "asked for by an operator",
+) -> None:
+    """Give a live order another limit, within the bounds that risk approved."""
+    body = {"limit_price": limit_price, "reason": reason}
+    _emit(_api(_settings()).post(f"/v1/intents/{intent_id}/modify", body))
+
+
 @journal_app.command("verify")
 def journal_verify(
     account: Annotated[str | None, typer.Option(help="Only this account.")] = None,

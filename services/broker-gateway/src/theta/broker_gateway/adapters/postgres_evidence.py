@@ -12,6 +12,11 @@ from sqlalchemy import Connection, Engine, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
+from theta.broker_gateway.adapters.postgres_modifies import (
+    modify_is_unanswered,
+    note_refused,
+    note_told_price,
+)
 from theta.broker_gateway.adapters.postgres_orphans import adopt, adoptable
 from theta.broker_gateway.adapters.postgres_rows import one_child
 from theta.broker_gateway.domain.evidence import ChildView, Meaning, Saying, interpret
@@ -351,6 +356,11 @@ class PostgresEvidence:
                 )
                 .values(acknowledged_at=evidence.received_at, outcome="acknowledged")
             )
+        price = number(evidence.payload.get("limit_price"))
+        if evidence.kind is EvidenceKind.OPEN_ORDER and price is not None and price > 0:
+            note_told_price(connection, child.id, price, received_at=evidence.received_at)
+        if meaning.modify_refused:
+            note_refused(connection, child.id, meaning.reason)
         if meaning.page:
             self._alert(
                 connection,
@@ -456,6 +466,7 @@ def _view(connection: Connection, child: ChildRecord) -> ChildView:
         quantity=child.quantity,
         filled_quantity=child.filled_quantity,
         perm_id=child.perm_id,
+        modifying=modify_is_unanswered(connection, child.id),
     )
 
 

@@ -23,6 +23,8 @@ def select_children() -> Select[Any]:
         order_intent.c.strategy,
         order_intent.c.effect,
         order_intent.c.kind,
+        order_intent.c.price_floor,
+        order_intent.c.price_ceiling,
     ).join(order_intent, order_intent.c.id == child_order.c.intent_id)
 
 
@@ -49,6 +51,9 @@ def child_record(row: Row[Any]) -> ChildRecord:
         claimed_market_at=row.claimed_market_at,
         final_event_at=row.final_event_at,
         inferred=row.inferred,
+        limit_price=row.limit_price,
+        price_floor=row.price_floor,
+        price_ceiling=row.price_ceiling,
     )
 
 

@@ -126,3 +126,6 @@ class OrderToPlace:
     quantity: int
     limit_price: Decimal
     time_in_force: str = "DAY"
+    modifies: bool = False
+    """`order_id` is a live order's, seen open in this connection: the message gives it a new price.
+    """

@@ -20,6 +20,10 @@ REJECTION_CODES = frozenset(
     {106, 107, 109, 110, 111, 113, 116, 132, 160, 163, 164, 200, 201, 203, 355, 382, 383, 387}
     | {388, 392, 412, 426, 435, 460, 461, 463, 10015, 10289, 10293}
 )
+MODIFY_CODES = frozenset({105, 329})
+"""A modify failed; the order is live as it was."""
+REFUSES_PRICE = REJECTION_CODES | {103, 104, 133, 134, 321}
+"""Codes that end a new order, and that a live one may get for the price it was to have."""
 WARNING_RANGE = range(2100, 2200)
 DATA_CODES = frozenset({10167, 10090, 10089, 354, 10091, 10168, 10186, 10197, 300, 162, 165, 366})
 PAGED_LIVE_CODES = frozenset({404, 105, 329})
@@ -46,6 +50,8 @@ class ChildView:
     filled_quantity: int
     """Sum of its stored executions."""
     perm_id: int | None
+    modifying: bool = False
+    """A new price was asked for and not answered yet: an error may be its answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +64,8 @@ class Meaning:
     page: bool = False
     contradiction: str | None = None
     acknowledges: bool = False
+    modify_refused: bool = False
+    """The broker said no to a new price; the order stays as it was."""
 
 
 NOTHING = Meaning()
@@ -166,9 +174,15 @@ def _of_error(saying: Saying, child: ChildView) -> Meaning:
     if code in WARNING_RANGE or code in DATA_CODES:
         return NOTHING
     if code in LIVE_CODES:
-        return Meaning(page=code in PAGED_LIVE_CODES, reason=reason)
+        refused = child.modifying and code in MODIFY_CODES
+        return Meaning(
+            page=code in PAGED_LIVE_CODES and not refused, reason=reason, modify_refused=refused
+        )
     if code in RECONCILE_CODES:
         return Meaning(resolve=True, reason=reason)
+    if child.modifying and child.state is OrderState.WORKING and code in REFUSES_PRICE:
+        # It may speak of the new price alone, the order being live as before: ask, never assume.
+        return Meaning(resolve=True, page=True, reason=reason, modify_refused=True)
     if child.state not in POSSIBLY_LIVE:
         return NOTHING
     if code == 202:

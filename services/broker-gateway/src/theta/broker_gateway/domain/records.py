@@ -38,6 +38,10 @@ class ChildRecord:
     claimed_market_at: datetime | None = None
     final_event_at: datetime | None = None
     inferred: bool = False
+    limit_price: Decimal | None = None
+    """Per share, as the broker told it last, else as it was claimed."""
+    price_floor: Decimal | None = None
+    price_ceiling: Decimal | None = None
 
     @property
     def remaining(self) -> int:
@@ -109,6 +113,29 @@ class CancelRequest:
     connection_no: int
     order_id: int
     market_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModifyRequest:
+    """One change of a live order's price, as it is recorded before it is written.
+
+    The quantity stays: a modify never raises it, and an order for less is a cancel and a new
+    decision.
+    """
+
+    command_id: UUID
+    child_id: UUID
+    order_ref: str
+    account: str
+    epoch: int
+    connection_no: int
+    order_id: int
+    perm_id: int
+    market_at: datetime
+    limit_price: Decimal
+    send_within_ms: int
+    actor: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from theta.broker_gateway.domain.records import (
     ClaimedOrder,
     ClaimRequest,
     FollowUp,
+    ModifyRequest,
     NotClaimed,
     StoredExecution,
 )
@@ -88,6 +89,26 @@ class CancelStore(Protocol):
         ...
 
     def store_spooled_cancels(self, record: Mapping[str, Any], epoch: int | None) -> None: ...
+
+
+class ModifyStore(Protocol):
+    def child(self, child_id: UUID) -> ChildRecord | None: ...
+
+    def live_child_of(self, intent_id: UUID) -> UUID | None:
+        """The intent's one child that may be live, `None` without one."""
+        ...
+
+    def claim_modify(self, request: ModifyRequest) -> ChildRecord | NotClaimed:
+        """Record the modify before it is written; the child as it stood, or why not."""
+        ...
+
+    def modify_stands(self, request: ModifyRequest) -> bool:
+        """Re-read a commit in doubt."""
+        ...
+
+    def mark_modify(
+        self, command_id: UUID, *, outcome: str, detail: str, sent_at: datetime | None
+    ) -> None: ...
 
 
 class OrderStore(Protocol):

@@ -7,9 +7,10 @@ from datetime import datetime
 from uuid import UUID
 
 from theta.broker_gateway.domain.records import ClaimedOrder, ClaimRequest, LiveOrder, NotClaimed
-from theta.broker_gateway.domain.send_check import SendConditions, send_refusal, session_refusal
-from theta.broker_gateway.ports import BrokerPort, OrderToPlace, SendRefusedError, SessionState
+from theta.broker_gateway.domain.send_check import send_refusal, session_refusal
+from theta.broker_gateway.ports import BrokerPort, OrderToPlace, SendRefusedError
 from theta.broker_gateway.use_cases.guard_session import SessionGuard
+from theta.broker_gateway.use_cases.last_test import SEND_WITHIN_SECONDS, LastTest
 from theta.broker_gateway.use_cases.stores import ClaimStore, SenderLock, SessionLoop
 from theta.broker_gateway.use_cases.watch_live_orders import LiveOrders
 from theta.common.domain.orders import make_order_ref
@@ -20,8 +21,6 @@ from theta.common.telemetry.logs import bind_ids, get_logger
 from theta.common.telemetry.metrics import counter, histogram
 from theta.common.telemetry.traces import span
 
-SEND_WITHIN_SECONDS = 2.0
-"""`send_by`: the time from the beginning of a claim to the last moment of its write."""
 WRITE_TIMEOUT_SECONDS = 3.0
 BUCKET_WAIT_SECONDS = 0.03
 
@@ -57,6 +56,7 @@ class SubmitOrder:
         self._installation = installation
         self._live = live
         self._pause = pause
+        self._test = LastTest(broker=broker, lock=lock, guard=guard, clock=clock)
         self._floor: int | None = None
 
     def submit(self, intent_id: UUID) -> str:
@@ -94,7 +94,9 @@ class SubmitOrder:
         now = self._clock.boottime_seconds()
         state, epoch = self._broker.state(), self._guard.epoch(now)
         refusal = session_refusal(
-            self._conditions(state, epoch or -1, state.connection_no, None, 0.0, 0.0)
+            self._test.conditions(
+                state, epoch=epoch or -1, connection_no=state.connection_no, account=None
+            )
         )
         market_at = self._broker.market_at()
         if refusal is not None or epoch is None or market_at is None:
@@ -149,13 +151,13 @@ class SubmitOrder:
         self._faults.reach("gateway.send.before_write")
         now = self._clock.boottime_seconds()
         wall = (self._clock.wall_at() - began_wall).total_seconds()
-        conditions = self._conditions(
+        conditions = self._test.conditions(
             self._broker.state(),
-            claimed.epoch,
-            claimed.connection_no,
-            claimed.account,
-            now - began,
-            wall,
+            epoch=claimed.epoch,
+            connection_no=claimed.connection_no,
+            account=claimed.account,
+            elapsed=now - began,
+            wall_elapsed=wall,
         )
         refusal = send_refusal(conditions)
         if refusal is not None:
@@ -184,32 +186,6 @@ class SubmitOrder:
             ),
         )
         self._faults.reach("gateway.send.after_write")
-
-    def _conditions(
-        self,
-        state: SessionState,
-        epoch: int,
-        connection_no: int,
-        account: str | None,
-        elapsed: float,
-        wall_elapsed: float,
-    ) -> SendConditions:
-        return SendConditions(
-            attempt_is_ours=True,
-            epoch_claimed=epoch,
-            epoch_held=self._guard.epoch(self._clock.boottime_seconds()),
-            connection_claimed=connection_no,
-            connection_now=state.connection_no,
-            connected=state.connected,
-            fetched=state.fetched,
-            reconciled=self._guard.reconciled_connection == state.connection_no,
-            broker_link=state.broker_link,
-            gate_closed_by=self._guard.closed_by(account or ""),
-            lock_held=self._lock.still_held(),
-            elapsed_seconds=elapsed,
-            wall_elapsed_seconds=wall_elapsed,
-            send_within_seconds=SEND_WITHIN_SECONDS,
-        )
 
     def _record(self, claimed: ClaimedOrder, refusal: tuple[str, str] | None) -> str:
         written_at = self._clock.wall_at()

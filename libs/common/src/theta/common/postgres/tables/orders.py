@@ -169,7 +169,9 @@ broker_command = Table(
     at("acknowledged_at", nullable=True),
     Column("outcome", Text, nullable=False, server_default="claimed"),
     Column("detail", Text, nullable=False, server_default=""),
+    Column("limit_price", Numeric),
     UniqueConstraint("child_id", "kind", "attempt"),
+    CheckConstraint("kind <> 'modify' or limit_price > 0", name="modify_price"),
     one_of("kind", ["place", "modify", "cancel"]),
     one_of("outcome", ["claimed", "sent", "not_sent", "acknowledged", "unknown", "refused"]),
 )

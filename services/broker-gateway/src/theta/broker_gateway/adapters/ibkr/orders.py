@@ -1,8 +1,11 @@
-"""Order ids, the one write of an order, the one write of a cancel."""
+"""Order ids, and the writes: of an order, of its new price, of its cancel."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from theta.broker_gateway.adapters.ibkr import translate
+from theta.broker_gateway.adapters.ibkr.library import IbContract, Order
 from theta.broker_gateway.adapters.ibkr.link import Link
 from theta.broker_gateway.adapters.ibkr.pacing import Lane
 from theta.broker_gateway.ports import OrderToPlace, SendRefusedError
@@ -29,31 +32,48 @@ class OrderWriter:
 
         Raises OutcomeUnknownError once the write began and something went wrong.
         """
-        link = self._link
-        self._require_writable(order.connection_no, Lane.ORDER)
-        if not link.fetched:
-            raise SendRefusedError("not_fetched")
-        if not broker_link:
-            raise SendRefusedError("link_down")
+        self._require_sendable(order, broker_link=broker_link)
         if order.order_id not in self._drawn:
             # Not ours to use, or used before: the library would take it for a modify.
             raise SendRefusedError("order_id_not_drawn")
-        if order.account not in link.accounts:
-            raise SendRefusedError("account_not_served")
-        try:
-            contract = translate.contract_to_broker(order.contract)
-            message = translate.order_to_broker(order)
-        except (ValueError, ArithmeticError) as error:
-            raise SendRefusedError("untranslatable") from error
+        contract, message = _translated(order)
         self._drawn.discard(order.order_id)
+        link = self._link
         link.recorder.remember(link.client_id, order.order_id, order.order_ref)
-        written = link.ib.client.conn.numMsgSent
+        self._write(order, lambda: link.ib.placeOrder(contract, message))
+
+    def modify(self, order: OrderToPlace, *, broker_link: bool) -> None:
+        """Write a new price for the live order of this id, or raise as `place`.
+
+        Straight through the client: the library's own memory of orders is not believed, and it
+        asserts about it after it wrote.
+        """
+        self._require_sendable(order, broker_link=broker_link)
+        if order.order_id in self._drawn:
+            # Never placed under this id: the broker would take it for a new order.
+            raise SendRefusedError("order_id_not_placed")
+        contract, message = _translated(order)
+        client = self._link.ib.client
+        self._write(order, lambda: client.placeOrder(order.order_id, contract, message))
+
+    def _require_sendable(self, order: OrderToPlace, *, broker_link: bool) -> None:
+        self._require_writable(order.connection_no, Lane.ORDER)
+        if not self._link.fetched:
+            raise SendRefusedError("not_fetched")
+        if not broker_link:
+            raise SendRefusedError("link_down")
+        if order.account not in self._link.accounts:
+            raise SendRefusedError("account_not_served")
+
+    def _write(self, order: OrderToPlace, write: Callable[[], object]) -> None:
+        connection = self._link.ib.client.conn
+        written = connection.numMsgSent
         try:
-            link.ib.placeOrder(contract, message)
+            write()
         except Exception as error:
             text = f"writing order {order.order_ref} failed after it began: reconcile, never resend"
             raise OutcomeUnknownError(text) from error
-        if link.ib.client.conn.numMsgSent != written + 1:
+        if connection.numMsgSent != written + 1:
             text = f"order {order.order_ref} may not have left: reconcile, never resend"
             raise OutcomeUnknownError(text)
 
@@ -82,3 +102,10 @@ class OrderWriter:
             raise SendRefusedError(reason)
         if link.budget.wait_seconds(lane) > 0:
             raise SendRefusedError("pacing")
+
+
+def _translated(order: OrderToPlace) -> tuple[IbContract, Order]:
+    try:
+        return translate.contract_to_broker(order.contract), translate.order_to_broker(order)
+    except (ValueError, ArithmeticError) as error:
+        raise SendRefusedError("untranslatable") from error

@@ -37,7 +37,8 @@ class IbkrSession(SessionLife):
         """See BrokerPort."""
         if self._writer is None:
             raise SendRefusedError("not_connected")
-        self._writer.place(order, broker_link=self._supervisor.broker_link)
+        write = self._writer.modify if order.modifies else self._writer.place
+        write(order, broker_link=self._supervisor.broker_link)
 
     def write_cancel(self, order_id: int, connection_no: int) -> None:
         """See BrokerPort."""

@@ -11,6 +11,7 @@ from uuid import UUID
 from theta.broker_gateway.ports import BrokerPort
 from theta.broker_gateway.use_cases.guard_session import SessionGuard
 from theta.broker_gateway.use_cases.halt_trading import HaltTrading
+from theta.broker_gateway.use_cases.modify_order import ModifyOrder
 from theta.broker_gateway.use_cases.resume_trading import ResumeTrading
 from theta.broker_gateway.use_cases.stores import SessionLoop
 from theta.broker_gateway.use_cases.take_snapshot import TakeSnapshot
@@ -66,6 +67,7 @@ class ApiParts:
     guard: SessionGuard
     halting: HaltTrading
     resuming: ResumeTrading
+    modifying: ModifyOrder
     snapshots: TakeSnapshot
     ids: IdSource
     alive: Callable[[], bool]

@@ -1,8 +1,9 @@
-"""Status, intents, runs, halt, resume, cancel."""
+"""Status, intents, runs, halt, resume, cancel, modify."""
 
 from __future__ import annotations
 
 import hashlib
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -40,6 +41,13 @@ class ScopeRequest(Body):
     account: str | None = None
 
 
+class ModifyRequest(Body):
+    """A new limit of an intent's live order, per share, within the bounds that risk approved."""
+
+    limit_price: Decimal = Field(gt=0, le=1_000_000, max_digits=12, decimal_places=4)
+    reason: str = Field(default="asked for by an operator", min_length=1, max_length=500)
+
+
 class ReasonRequest(Body):
     reason: str = Field(default="asked for by an operator", min_length=1, max_length=500)
 
@@ -50,6 +58,7 @@ def trading_router(parts: ApiParts) -> APIRouter:
     operator = Depends(require(Role.OPERATOR, parts.queries.token))
     _add_reads(router, parts)
     _add_run_reads(router, parts)
+    _add_order_acts(router, parts)
 
     @router.post("/runs", status_code=202)
     def run(request: RunRequest, actor: TokenRecord = operator, key: Key = None) -> JSONResponse:
@@ -95,6 +104,12 @@ def trading_router(parts: ApiParts) -> APIRouter:
         )
         return {"states": {account: state.value for account, state in states.items()}}
 
+    return router
+
+
+def _add_order_acts(router: APIRouter, parts: ApiParts) -> None:
+    operator = Depends(require(Role.OPERATOR, parts.queries.token))
+
     @router.post("/intents/{intent_id}/cancel", status_code=202)
     def cancel(
         intent_id: UUID, request: ReasonRequest, actor: TokenRecord = operator
@@ -105,7 +120,19 @@ def trading_router(parts: ApiParts) -> APIRouter:
             raise ProblemError(404, "no_such_intent", f"There is no intent {intent_id}.")
         return found
 
-    return router
+    @router.post("/intents/{intent_id}/modify", status_code=202)
+    def modify(
+        intent_id: UUID, request: ModifyRequest, actor: TokenRecord = operator
+    ) -> dict[str, Any]:
+        """Give the intent's live order another limit; 409 says why nothing was sent."""
+        outcome = parts.modifying.modify_intent(
+            intent_id, request.limit_price, actor=actor.name, reason=request.reason
+        )
+        if outcome not in ("sent", "unknown"):
+            raise ProblemError(
+                409, "not_modified", f"The order keeps its price, nothing was sent: {outcome}."
+            )
+        return {"intent_id": str(intent_id), "outcome": outcome}
 
 
 def _add_run_reads(router: APIRouter, parts: ApiParts) -> None:

@@ -445,8 +445,10 @@ CREATE TABLE broker_command (
   acknowledged_at TIMESTAMP WITH TIME ZONE,
   outcome TEXT DEFAULT 'claimed' NOT NULL,
   detail TEXT DEFAULT '' NOT NULL,
+  limit_price NUMERIC,
   CONSTRAINT pk_broker_command PRIMARY KEY (id),
   CONSTRAINT uq_broker_command_child_id_kind_attempt UNIQUE (child_id, kind, attempt),
+  CONSTRAINT ck_broker_command_modify_price CHECK (kind <> 'modify' or limit_price > 0),
   CONSTRAINT ck_broker_command_kind CHECK (kind in ('cancel', 'modify', 'place')),
   CONSTRAINT ck_broker_command_outcome CHECK (outcome in ('acknowledged', 'claimed', 'not_sent', 'refused', 'sent', 'unknown')),
   CONSTRAINT fk_broker_command_child_id_child_order FOREIGN KEY(child_id) REFERENCES child_order (id)
