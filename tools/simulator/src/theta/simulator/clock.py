@@ -1,6 +1,7 @@
 """The simulated clock: its own time, at its own speed."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 
@@ -13,7 +14,8 @@ class SimClock:
 
     def __init__(self, start_at: float, speed: float, *, flat_out: bool = False) -> None:
         self._anchor = start_at
-        self._host = time.monotonic()
+        self._monotonic: Callable[[], float] = time.monotonic
+        self._host = self._monotonic()
         self.speed = speed
         self.paused = False
         self.flat_out = flat_out
@@ -21,11 +23,20 @@ class SimClock:
     def now(self) -> float:
         if self.paused or self.flat_out:
             return self._anchor
-        return self._anchor + (time.monotonic() - self._host) * self.speed
+        return self._anchor + (self._monotonic() - self._host) * self.speed
 
     def jump_to(self, epoch: float) -> None:
         self._anchor = epoch
-        self._host = time.monotonic()
+        self._host = self._monotonic()
+
+    def run_on(self, monotonic: Callable[[], float]) -> None:
+        """Take the host's seconds from ``monotonic``, standing where it last stood.
+
+        On an event loop with virtual time everything the simulator says then depends on its seed
+        and its input alone.
+        """
+        self._monotonic = monotonic
+        self._host = monotonic()
 
     def set_speed(self, speed: float) -> None:
         """Flow at ``speed`` from now on, also when it ran flat out."""

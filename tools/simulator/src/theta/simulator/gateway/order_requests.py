@@ -48,7 +48,7 @@ def place_order(gateway: "Gateway", session: Session, fields: Fields) -> None:
     if len(found) > 1:
         raise RequestError(200, "The contract description specified is ambiguous")
     contract = found[0]
-    _check(rules.refusal(contract, request, _venue(gateway, contract)))
+    _check(rules.refusal(contract, request, _venue(gateway, session, contract)))
     if request.what_if:
         _what_if(gateway, session, order_id, contract, request)
         return
@@ -68,11 +68,12 @@ def _check(refusal: Refusal | None) -> None:
         raise RequestError(*refusal)
 
 
-def _venue(gateway: "Gateway", contract: Contract) -> Venue:
+def _venue(gateway: "Gateway", session: Session, contract: Contract) -> Venue:
     steps: tuple[tuple[float, float], ...] = _ANY_STEP
     if gateway.limits.price_ticks:
         _, steps = gateway.exchange.market.price_rules(contract)
-    return Venue(tuple(gateway.exchange.accounts), steps, gateway.exchange.clock.now())
+    now = gateway.exchange.clock.now()
+    return Venue(tuple(gateway.exchange.accounts), steps, now, session.version)
 
 
 def _place(
@@ -81,7 +82,8 @@ def _place(
     client = session.client_id
     assert client is not None
     exchange = gateway.exchange
-    refusal = gateway.faults.takes_order() or exchange.credit_refusal(contract, request)
+    refusal = gateway.faults.takes_order(contract.symbol)
+    refusal = refusal or exchange.credit_refusal(contract, request)
     order = exchange.place(client, order_id, contract, request, refusal[1] if refusal else "")
     if gateway.faults.takes_ack():
         order.heard = False
