@@ -45,12 +45,12 @@ class Grounds:
         return self.folder / f"seed-{seed}"
 
     @contextmanager
-    def fresh(self, seed: int) -> Iterator[Servers]:
-        """Yield an empty Redis and a new database, dropped afterwards.
+    def fresh(self, name: str, *, redis_number: int = 0) -> Iterator[Servers]:
+        """Yield an empty Redis and a new database `name`, dropped afterwards.
 
-        Two seeds in a row get different servers of Redis, since one may be flushed meanwhile.
+        Whoever works beside another needs the other Redis: one may be flushed meanwhile.
         """
-        name, redis_url = f"seed_{seed}", self.redis_urls[seed % len(self.redis_urls)]
+        redis_url = self.redis_urls[redis_number % len(self.redis_urls)]
         with redis.Redis.from_url(redis_url) as client:
             client.flushall()
         create_database(self.postgres.superuser_url, name, template=TEMPLATE)

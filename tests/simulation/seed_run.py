@@ -16,10 +16,10 @@ from tests.simulation.stages import CONFIG, INSTALLATION, Stage, Stages
 from tests.simulation.timing import CALM_SECONDS, FREEZE_SECONDS
 from theta.common.config.thetagang import load_config
 from theta.common.errors import ThetaError
-from theta.embedded.oracle_readers import fetch_truth
+from theta.embedded.oracle_readers import Reader, fetch_truth
 from theta.embedded.oracle_values import Expectation, Truth, Violation
 from theta.embedded.running import SERVICES
-from theta.embedded.settling import on_its_way, plain_url, query, settle, sink_bodies
+from theta.embedded.settling import on_its_way, plain_url, settle, sink_bodies
 
 RUN_TIMEOUT_SECONDS = 30.0
 SETTLE_TIMEOUT_SECONDS = 40.0
@@ -84,6 +84,7 @@ class _Seed:
         self._plan = plan
         self._notice = notice
         self._url = stage.deployment.servers.reader_url
+        self._reader = Reader(self._url)
         self._symbols = frozenset(load_config(CONFIG).portfolio.symbols)
         self._acting = Acting(stage.deployment, (Act(0.0, "run"), *plan.acts))
         self._opening: Truth | None = None
@@ -109,7 +110,7 @@ class _Seed:
         """Wait for rest, judge, and fill in the result."""
         truth, _, violations = settle(
             self._deployment.control_url,
-            self._url,
+            self._reader,
             self._expectation,
             timeout_seconds=SETTLE_TIMEOUT_SECONDS,
             calm_seconds=CALM_SECONDS,
@@ -120,7 +121,7 @@ class _Seed:
         result.faults = self._acting.struck + len(result.points)
         result.orders = len(truth.orders)
         result.filled = sum(order.status == "Filled" for order in truth.orders)
-        leftovers = on_its_way(self._url) if violations else []
+        leftovers = on_its_way(self._reader) if violations else []
         result.violations = (
             *violations,
             *(Violation(rule="unfinished", subject="settle", text=text) for text in leftovers),
@@ -128,6 +129,7 @@ class _Seed:
 
     def close(self) -> None:
         self._acting.close()
+        self._reader.close()
 
     def _expectation(self) -> Expectation:
         assert self._opening is not None
@@ -139,7 +141,7 @@ class _Seed:
         )
 
     def _runs_ended(self) -> bool:
-        rows = query(self._url, "select status from strategy_run")
+        rows = self._reader.rows("select status from strategy_run")
         return bool(rows) and all(row["status"] in ("finished", "failed") for row in rows)
 
     # -- mending -----------------------------------------------------------------------------------

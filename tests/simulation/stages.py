@@ -22,12 +22,15 @@ INSTALLATION = "camp"
 class Stage:
     """One seed's database, Redis, sink, simulator and services, in a folder of its own."""
 
-    def __init__(self, grounds: Grounds, plan: SeedPlan, timing: Mapping[str, str]) -> None:
+    def __init__(
+        self, grounds: Grounds, plan: SeedPlan, timing: Mapping[str, str], redis_number: int
+    ) -> None:
         """Start everything. Raises UnavailableError when a process does not come up."""
         self.folder = grounds.folder_of(plan.seed)
         self._held = ExitStack()
         try:
-            servers = self._held.enter_context(grounds.fresh(plan.seed))
+            fresh = grounds.fresh(f"seed_{plan.seed}", redis_number=redis_number)
+            servers = self._held.enter_context(fresh)
             self.sink = self._held.enter_context(SlackSink())
             self.deployment = Deployment(
                 self.folder,
@@ -62,6 +65,7 @@ class Stages:
         self._timing = timing
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="stages")
         self._coming: dict[int, Future[Stage]] = {}
+        self._made = 0
 
     def __enter__(self) -> Self:
         return self
@@ -84,8 +88,10 @@ class Stages:
     def prepare(self, plan: SeedPlan) -> None:
         """Begin to start the plan's stage; a second call does nothing."""
         if plan.seed not in self._coming:
-            made = self._worker.submit(Stage, self._grounds, plan, self._timing)
-            self._coming[plan.seed] = made
+            # Two in a row never share a Redis, whatever their seeds are.
+            self._made += 1
+            coming = self._worker.submit(Stage, self._grounds, plan, self._timing, self._made)
+            self._coming[plan.seed] = coming
 
     def take(self, plan: SeedPlan) -> Stage:
         """Return the plan's stage once it is ready. Raises what its start raised."""

@@ -11,7 +11,7 @@ from typing import Any
 from theta.common.config.thetagang import load_config
 from theta.common.errors import UnavailableError
 from theta.embedded.demo_view import Screen
-from theta.embedded.oracle_readers import fetch_truth
+from theta.embedded.oracle_readers import Reader, fetch_truth
 from theta.embedded.oracle_values import Expectation, Records, Truth, Violation
 from theta.embedded.running import Deployment
 from theta.embedded.settling import query, settle, sink_bodies
@@ -120,15 +120,16 @@ class Story:
         self._begin("waiting for a fill")
         self._fill()
         self._begin("letting everything come to rest, then comparing both sides")
-        truth, records, violations = settle(
-            self._deployment.control_url,
-            self._url,
-            lambda: self._expectation(opening),
-            timeout_seconds=SETTLE_TIMEOUT_SECONDS,
-            calm_seconds=CALM_SECONDS,
-            notice=self._screen.notice,
-            refresh=self._deployment.refresh_account,
-        )
+        with Reader(self._url) as reader:
+            truth, records, violations = settle(
+                self._deployment.control_url,
+                reader,
+                lambda: self._expectation(opening),
+                timeout_seconds=SETTLE_TIMEOUT_SECONDS,
+                calm_seconds=CALM_SECONDS,
+                notice=self._screen.notice,
+                refresh=self._deployment.refresh_account,
+            )
         outcome = self._outcome(truth, records, violations, in_doubt)
         self._tell(outcome)
         return outcome

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, LiteralString
+from types import TracebackType
+from typing import Any, LiteralString, Self
 
 import psycopg
 from psycopg.rows import dict_row
@@ -131,21 +133,74 @@ _JOURNAL_COMMITS = """
 _HEADS = "select account, sequence, hash from journal_head"
 
 
-def read_records(database_url: str) -> Records:
-    """Read the installation's side in one repeatable-read snapshot.
+class Reader:
+    """Reads PostgreSQL on one connection, made at the first look and anew after it was lost.
 
-    Where the server keeps commit times (`track_commit_timestamp`) a claim and a halt count from
-    their commit; elsewhere from the moment within their transaction that they recorded.
-    Raises `psycopg.Error` when the database cannot be read.
+    A proof looks many times a second: a connection for each look would cost more than the services
+    that it watches. Not thread-safe.
     """
-    url = database_url.replace("postgresql+psycopg://", "postgresql://", 1)
-    options = f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c default_transaction_read_only=on"
-    with psycopg.connect(
-        url, row_factory=dict_row, connect_timeout=10, options=options
-    ) as connection:
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        with connection.transaction():
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url.replace("postgresql+psycopg://", "postgresql://", 1)
+        self._connection: psycopg.Connection[Row] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def rows(self, statement: str, *values: object) -> list[Row]:
+        """Run one reading statement. Raises `psycopg.Error` when the database cannot be read."""
+        with self._reading() as connection:
+            return connection.execute(statement.encode(), values).fetchall()
+
+    def records(self) -> Records:
+        """Read the installation's side in one repeatable-read snapshot.
+
+        Where the server keeps commit times (`track_commit_timestamp`) a claim and a halt count from
+        their commit; elsewhere from the moment within their transaction that they recorded.
+        Raises `psycopg.Error` when the database cannot be read.
+        """
+        with self._reading() as connection:
             return _read(connection)
+
+    def close(self) -> None:
+        """End the connection; the next look makes another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @contextmanager
+    def _reading(self) -> Iterator[psycopg.Connection[Row]]:
+        connection = self._connected()
+        try:
+            with connection.transaction():
+                yield connection
+        except psycopg.OperationalError:
+            self.close()
+            raise
+
+    def _connected(self) -> psycopg.Connection[Row]:
+        if self._connection is None:
+            options = f"-c statement_timeout={STATEMENT_TIMEOUT_MS}"
+            options += " -c default_transaction_read_only=on"
+            self._connection = psycopg.connect(
+                self._url, row_factory=dict_row, connect_timeout=10, options=options
+            )
+            self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        return self._connection
+
+
+def read_records(database_url: str) -> Records:
+    """Read the installation's side once; see `Reader.records`."""
+    with Reader(database_url) as reader:
+        return reader.records()
 
 
 def _read(connection: psycopg.Connection[Row]) -> Records:

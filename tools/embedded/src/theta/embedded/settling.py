@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 
 from theta.common.errors import UnavailableError
 from theta.embedded.oracle import compare
-from theta.embedded.oracle_readers import fetch_truth, read_records
+from theta.embedded.oracle_readers import Reader, fetch_truth
 from theta.embedded.oracle_values import Expectation, Records, Truth, Violation
 from theta.embedded.slack_sink import SlackSink
 
@@ -52,18 +52,24 @@ def query(reader_url: str, statement: str, *values: object) -> list[dict[str, An
         raise UnavailableError(f"The database does not answer the proof: {error}") from error
 
 
-def on_its_way(reader_url: str) -> list[str]:
-    """Return what is not finished yet, one short text each; empty when all rests."""
-    return [str(next(iter(row.values()))) for row in query(reader_url, _ON_ITS_WAY)]
+def on_its_way(reader: Reader) -> list[str]:
+    """Return what is not finished yet, one short text each; empty when all rests.
+
+    Raises `UnavailableError` when the database does not answer.
+    """
+    try:
+        return [str(next(iter(row.values()))) for row in reader.rows(_ON_ITS_WAY)]
+    except psycopg.OperationalError as error:
+        raise UnavailableError(f"The database does not answer the proof: {error}") from error
 
 
 def judge(
-    control_url: str, reader_url: str, expected: Callable[[], Expectation]
+    control_url: str, reader: Reader, expected: Callable[[], Expectation]
 ) -> tuple[Truth, Records, tuple[Violation, ...]]:
     """Read both sides and compare them. The truth is read before and after, and must agree."""
     for _ in range(5):
         truth = fetch_truth(control_url)
-        records = read_records(reader_url)
+        records = reader.records()
         if fetch_truth(control_url) == truth:
             break
     return truth, records, compare(truth, records, expected())
@@ -71,7 +77,7 @@ def judge(
 
 def settle(
     control_url: str,
-    reader_url: str,
+    reader: Reader,
     expected: Callable[[], Expectation],
     *,
     timeout_seconds: float,
@@ -82,6 +88,8 @@ def settle(
 ) -> tuple[Truth, Records, tuple[Violation, ...]]:
     """Wait until all rests and agrees for `calm_seconds`, at most `timeout_seconds`; then judge.
 
+    Only what rests is judged, again and again while it stays calm.
+
     `attend` is called at each look and answers whether every process is up; `notice` hears what is
     waited for; `refresh` asks for an account download, which ends the reservations of final orders.
 
@@ -91,17 +99,21 @@ def settle(
     calm_since: float | None = None
     while True:
         all_up = attend()
-        waiting = on_its_way(reader_url) if all_up else ["a process to be up"]
-        truth, records, violations = judge(control_url, reader_url, expected)
+        waiting = on_its_way(reader) if all_up else ["a process to be up"]
         now = time.monotonic()
-        if waiting or violations:
+        if waiting:
             calm_since = None
-            if all_up and any(item.rule == "reservation_released" for item in violations):
-                refresh()
-            first = waiting[0] if waiting else str(violations[0])
-            notice(f"  still under way: {first}")
-        elif calm_since is None:
-            calm_since = now
-        if now > deadline or (calm_since is not None and now - calm_since >= calm_seconds):
-            return truth, records, violations
+            notice(f"  still under way: {waiting[0]}")
+        if not waiting or now > deadline:
+            truth, records, violations = judge(control_url, reader, expected)
+            now = time.monotonic()
+            if violations:
+                calm_since = None
+                notice(f"  still under way: {violations[0]}")
+                if any(item.rule == "reservation_released" for item in violations):
+                    refresh()
+            elif calm_since is None and not waiting:
+                calm_since = now
+            if now > deadline or (calm_since is not None and now - calm_since >= calm_seconds):
+                return truth, records, violations
         time.sleep(POLL_SECONDS)
