@@ -201,6 +201,7 @@ class Session(asyncio.Protocol):
 
     def write(self, fields: "list[object]") -> None:
         """Send now, unless an armed fault delays, swaps, doubles or swallows it."""
+        self._gateway.sent += 1
         delivery = self._gateway.faults.delivery
         if delivery.active and self.client_id is not None:
             delivery.deliver(self, fields)
@@ -209,6 +210,7 @@ class Session(asyncio.Protocol):
 
     def write_frames(self, frames: list[bytes]) -> None:
         """Send frames that are encoded already, as ``write`` would send their fields."""
+        self._gateway.sent += len(frames)
         delivery = self._gateway.faults.delivery
         if delivery.active and self.client_id is not None:
             for framed in frames:
@@ -218,6 +220,7 @@ class Session(asyncio.Protocol):
 
     def _make_durable(self) -> None:
         """Nothing is told before it is durable."""
+        self._gateway.exchange.store.flush()
 
     def _drop_slow(self) -> None:
         _LOG.warning("client %s does not read; dropping its connection", self.client_id)

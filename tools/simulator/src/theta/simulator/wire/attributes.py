@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from theta.simulator.wire.codes import UNSET_DOUBLE, UNSET_INTEGER
-from theta.simulator.wire.fields import Fields, malformed
+from theta.simulator.wire.fields import Fields, malformed, parse_number, parse_whole
 
 Attributes = dict[str, str]
 """API name → text; a missing name is unset."""
@@ -19,61 +19,62 @@ _ROWS_MAX = 100
 _INFINITE = frozenset({"infinity", "infinite", "inf"})
 
 
-def _text(fields: Fields) -> str:
-    return fields.text()
+Parser = Callable[[str], str]
+"""Turns the text of a field into the text to keep, empty for unset. Raises ``RequestError`` 320."""
+
+ListReader = Callable[[Fields], str]
 
 
-def _whole(fields: Fields) -> str:
-    text = fields.text()
+def _text(text: str) -> str:
+    return text
+
+
+def _whole(text: str) -> str:
     if text in ("", UNSET_INTEGER):
         return ""
-    number = fields.parse(text)
+    number = parse_number(text)
     # Some clients send whole numbers with a fraction of zero.
     if number != int(number) or abs(number) >= 1 << 53:
         raise malformed(f"'{text[:32]}' is not a whole number.")
     return str(int(number))
 
 
-def _whole_or(default: str) -> "Reader":
+def _whole_or(default: str) -> Parser:
     """A whole number that goes out as ``default`` where the client left it empty."""
-    return lambda fields: _whole(fields) or default
+    return lambda text: _whole(text) or default
 
 
-def _number(fields: Fields) -> str:
-    text = fields.text()
+def _number(text: str) -> str:
     if not text:
         return ""
-    number = fields.parse(text)
+    number = parse_number(text)
     return "" if abs(number) >= _UNSET_ABOVE else repr(number)
 
 
-def _offset(fields: Fields) -> str:
+def _number_or_zero(text: str) -> str:
+    return _number(text) or "0.0"
+
+
+def _offset(text: str) -> str:
     """A number that may also be infinite: up to the midpoint."""
-    text = fields.peek()
-    if text.lower() in _INFINITE:
-        fields.skip(1)
-        return "Infinity"
-    return _number(fields)
+    return "Infinity" if text.lower() in _INFINITE else _number(text)
 
 
-def _flag(fields: Fields) -> str:
-    return "1" if fields.flag() else "0"
+def _flag(text: str) -> str:
+    if not text:
+        return "0"
+    return "1" if parse_whole(text) else "0"
 
 
-Reader = Callable[[Fields], str]
-Row = tuple[Reader, ...]
+Row = tuple[Parser, ...]
 
 _zero = _whole_or("0")
-
-
-def _number_or_zero(fields: Fields) -> str:
-    return _number(fields) or "0.0"
-
 
 LEG: Row = (_zero, _zero, _text, _text, _zero, _zero, _text, _whole_or("-1"))
 """Contract id, ratio, action, exchange, open-close, short-sale slot, location, exempt code."""
 
 _PAIR: Row = (_text, _text)
+_HEDGE: Row = (_zero, _number_or_zero, _number_or_zero)
 _MORE: Row = (_text, _flag)
 _CONDITIONS: dict[int, Row] = {
     1: (*_MORE, _number_or_zero, _zero, _text, _zero),  # price: contract, exchange, trigger method
@@ -86,8 +87,12 @@ _CONDITIONS: dict[int, Row] = {
 """Condition type → its fields after the type; the first one joins it to the next condition."""
 
 
+def _row(fields: Fields, row: Row) -> list[str]:
+    return [parse(fields.text()) for parse in row]
+
+
 def _rows(fields: Fields, row: Row) -> str:
-    return pack([[read(fields) for read in row] for _ in range(_count(fields))])
+    return pack([_row(fields, row) for _ in range(_count(fields))])
 
 
 def _count(fields: Fields) -> int:
@@ -116,9 +121,7 @@ def _pairs(fields: Fields) -> str:
 
 
 def _hedge_contract(fields: Fields) -> str:
-    if not fields.flag():
-        return ""
-    return pack([[_zero(fields), _number_or_zero(fields), _number_or_zero(fields)]])
+    return pack([_row(fields, _HEDGE)]) if fields.flag() else ""
 
 
 def _conditions(fields: Fields) -> str:
@@ -128,7 +131,7 @@ def _conditions(fields: Fields) -> str:
         row = _CONDITIONS.get(kind)
         if row is None:
             raise malformed(f"There is no condition of type {kind}.")
-        rows.append([str(kind), *(read(fields) for read in row)])
+        rows.append([str(kind), *_row(fields, row)])
     return pack(rows)
 
 
@@ -141,23 +144,33 @@ def rows_of(attributes: Attributes, name: str) -> list[list[str]]:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """``unset`` is what TWS sends for a missing value. A list is written as a count and its rows,
-    the delta-neutral contract as a flag and its row."""
+    """How one attribute is read and written.
 
-    read: Reader
+    ``unset`` is what TWS sends for a missing value and ``blanks`` what clients send for one. A list
+    (``read_list``) is written as a count and its rows, the delta-neutral contract as a flag and its
+    row.
+    """
+
+    parse: Parser
     unset: str
-    is_list: bool = False
+    blanks: frozenset[str] = frozenset()
+    read_list: ListReader | None = None
 
 
-def _table(*groups: tuple[Reader, str, str]) -> dict[str, Attribute]:
+def _table(*groups: tuple[Parser, str, str]) -> dict[str, Attribute]:
     return {
-        name: Attribute(read, unset, read in _LISTS)
-        for read, unset, names in groups
+        name: Attribute(parse, unset, _BLANKS.get(parse, frozenset()) | {"", unset})
+        for parse, unset, names in groups
         for name in names.split()
     }
 
 
-_LISTS = frozenset({_legs, _leg_prices, _pairs, _conditions, _hedge_contract})
+_UNSET_NUMBERS = frozenset({UNSET_DOUBLE, repr(float(UNSET_DOUBLE))})
+_BLANKS: dict[Parser, frozenset[str]] = {
+    _whole: frozenset({UNSET_INTEGER}),
+    _number: _UNSET_NUMBERS,
+    _offset: _UNSET_NUMBERS,
+}
 
 TABLE: dict[str, Attribute] = _table(
     (
@@ -238,10 +251,14 @@ TABLE: dict[str, Attribute] = _table(
         imbalanceOnly routeMarketableToBbo
         """,
     ),
-    (_legs, "", "comboLegs"),
-    (_leg_prices, "", "orderComboLegs"),
-    (_pairs, "", "smartComboRoutingParams algoParams"),
-    (_conditions, "", "conditions"),
-    (_hedge_contract, "", "deltaNeutralContract"),
 )
+_LISTS: dict[str, ListReader] = {
+    "comboLegs": _legs,
+    "orderComboLegs": _leg_prices,
+    "smartComboRoutingParams": _pairs,
+    "algoParams": _pairs,
+    "conditions": _conditions,
+    "deltaNeutralContract": _hedge_contract,
+}
+TABLE |= {name: Attribute(_text, "", read_list=read) for name, read in _LISTS.items()}
 """Every attribute by its API name. ``-`` is a field that nobody uses any more."""

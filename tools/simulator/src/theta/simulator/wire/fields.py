@@ -21,17 +21,35 @@ def malformed(what: str) -> RequestError:
 
 def whole_number(text: str) -> int:
     """``text`` as a whole number of at most 18 digits. Raises ``ValueError`` for anything else."""
-    if len(text) > _DIGITS_MAX:
-        raise ValueError("too long")
+    if len(text) > _DIGITS_MAX or not text.isascii() or "_" in text:
+        raise ValueError("not a plain whole number")
     return int(text)
+
+
+def parse_whole(text: str) -> int:
+    """``text`` as a whole number. Raises ``RequestError`` 320 for anything else."""
+    try:
+        return whole_number(text)
+    except ValueError:
+        raise malformed(f"'{text[:32]}' is not a whole number.") from None
+
+
+def parse_number(text: str) -> float:
+    """``text`` as a finite number. Raises ``RequestError`` 320 for anything else."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise malformed(f"'{text[:32]}' is not a number.") from None
+    if not math.isfinite(number) or not text.isascii() or "_" in text:
+        raise malformed(f"'{text[:32]}' is not a finite number.")
+    return number
 
 
 class Fields:
     """The fields of a request, consumed front to back.
 
     Reading past the end or an unreadable number raises ``RequestError`` 320, which is what TWS
-    answers. An empty
-    number is its default, as clients send unset values as empty text.
+    answers. An empty number is its default, as clients send unset values as empty text.
     """
 
     def __init__(self, values: list[str]) -> None:
@@ -47,31 +65,11 @@ class Fields:
 
     def integer(self, default: int = 0) -> int:
         value = self.text()
-        if not value:
-            return default
-        try:
-            return whole_number(value)
-        except ValueError:
-            raise malformed(f"'{value[:32]}' is not a whole number.") from None
+        return parse_whole(value) if value else default
 
     def number(self, default: float = 0.0) -> float:
         value = self.text()
-        return self.parse(value) if value else default
-
-    @staticmethod
-    def parse(value: str) -> float:
-        """``value`` as a finite number. Raises ``RequestError`` 320 for anything else."""
-        try:
-            number = float(value)
-        except ValueError:
-            raise malformed(f"'{value[:32]}' is not a number.") from None
-        if not math.isfinite(number):
-            raise malformed(f"'{value[:32]}' is not a finite number.")
-        return number
-
-    def peek(self) -> str:
-        """The next field, left in place; empty at the end."""
-        return self._values[self._next] if self._next < len(self._values) else ""
+        return parse_number(value) if value else default
 
     def flag(self) -> bool:
         return self.integer() != 0
@@ -79,6 +77,14 @@ class Fields:
     def skip(self, count: int) -> None:
         for _ in range(count):
             self.text()
+
+    def place(self) -> tuple[list[str], int]:
+        """All fields and the index of the next one, for a reader in a hurry; see ``seek``."""
+        return self._values, self._next
+
+    def seek(self, index: int) -> None:
+        """Go on at ``index``."""
+        self._next = index
 
     def left(self) -> int:
         return len(self._values) - self._next

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from theta.simulator.wire.attributes import TABLE, Attribute, Attributes, rows_of
-from theta.simulator.wire.fields import Fields
+from theta.simulator.wire.fields import Fields, malformed
 
 _EVER = 1_000_000
 Condition = Callable[[Attributes], bool]
@@ -262,12 +262,25 @@ def read(layout: Layout, fields: Fields, version: int, attributes: Attributes) -
 
     Raises ``RequestError`` 320 for a field that cannot be read.
     """
+    values, at = fields.place()
+    end = len(values)
     for item in layout.at(version):
         if item.when is not None and not item.when(attributes):
             continue
-        value = item.attribute.read(fields)
-        if value and value != item.attribute.unset and item.name != "-":
+        attribute = item.attribute
+        if attribute.read_list is not None:
+            fields.seek(at)
+            value = attribute.read_list(fields)
+            _, at = fields.place()
+        elif at >= end:
+            raise malformed("The request ended early.")
+        else:
+            text, at = values[at], at + 1
+            # Nearly every field of nearly every order is unset.
+            value = "" if text in attribute.blanks else attribute.parse(text)
+        if value and value != attribute.unset and item.name != "-":
             attributes[item.name] = value
+    fields.seek(at)
 
 
 def write(layout: Layout, attributes: Attributes, version: int) -> list[object]:
@@ -276,7 +289,7 @@ def write(layout: Layout, attributes: Attributes, version: int) -> list[object]:
     for item in layout.at(version):
         if item.when is not None and not item.when(attributes):
             continue
-        if item.attribute.is_list:
+        if item.attribute.read_list is not None:
             rows = rows_of(attributes, item.name)
             fields.append(len(rows))
             for row in rows:
