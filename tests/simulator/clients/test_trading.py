@@ -32,15 +32,18 @@ WORKING = ("Submitted", "PreSubmitted")
 
 
 async def fully_told(placed: Placed) -> None:
-    """Filled, and every execution has its commission report."""
+    """Filled, and every execution has its commission report; a combination's are its legs'."""
     await status(placed, "Filled")
-    await until(
-        lambda: (
+
+    def told() -> bool:
+        charged = [deal for deal in placed.deals if deal.sec_type != "BAG"]
+        return (
             placed.remaining == 0
-            and placed.deals
-            and all(deal.commission is not None for deal in placed.deals)
+            and len(charged) > 0
+            and all(deal.commission is not None for deal in charged)
         )
-    )
+
+    await until(told)
 
 
 def codes_of(client: Client, placed: Placed) -> set[int]:
