@@ -1,6 +1,5 @@
 """Generic ticks: what a line may ask for besides price and size."""
 
-from functools import lru_cache
 from itertools import pairwise
 from math import log, sqrt
 from statistics import stdev
@@ -48,7 +47,11 @@ def first(gateway: "Gateway", version: int, line: Line, quote: Quote, at: float)
     if 104 in wanted:
         frames.append(wire.generic(request, _HISTORICAL_VOL, _historical_vol(market, contract, at)))
     if 106 in wanted:
-        frames.append(wire.generic(request, _IMPLIED_VOL, _at_the_money(market, contract, at)))
+        frames.append(
+            wire.generic(
+                request, _IMPLIED_VOL, market.implied_volatility(contract.symbol, at) or 0.0
+            )
+        )
     if 165 in wanted:
         frames += _statistics(market, line, at)
     if contract.is_index:
@@ -93,12 +96,11 @@ def _option_figures(market: Market, line: Line, at: float) -> list[bytes]:
     volumes, interest = {"C": 0, "P": 0}, {"C": 0, "P": 0}
     contract = line.contract
     if contract.is_option:
-        view = market.view(contract, at)
-        if view is not None:
-            volumes[contract.right] = view.row.volume
-            interest[contract.right] = view.row.open_interest
+        figures = {contract.right: market.figures(contract, at)}
     else:
-        volumes, interest = _chain_figures(market, contract.symbol, int(at) // 60)
+        figures = market.option_totals(contract.symbol, at)
+    for right, (volume, open_interest) in figures.items():
+        volumes[right], interest[right] = volume, open_interest
     frames: list[bytes] = []
     if 101 in wanted:
         frames.append(wire.size(request, 27, interest["C"]))
@@ -109,17 +111,6 @@ def _option_figures(market: Market, line: Line, at: float) -> list[bytes]:
     if 105 in wanted and not contract.is_option:
         frames.append(wire.size(request, _AVERAGE_OPTION_VOLUME, sum(volumes.values())))
     return frames
-
-
-@lru_cache(maxsize=16)
-def _chain_figures(
-    market: Market, symbol: str, minute: int
-) -> tuple[dict[str, int], dict[str, int]]:
-    volumes, interest = {"C": 0, "P": 0}, {"C": 0, "P": 0}
-    for key, row in market.chain(symbol, minute * 60).rows.items():
-        volumes[key[2]] += row.volume
-        interest[key[2]] += row.open_interest
-    return volumes, interest
 
 
 def _daily(
@@ -138,21 +129,6 @@ def _historical_vol(market: Market, contract: Contract, at: float) -> float:
     closes = [close for _, _, close, _ in _daily(market, contract, 31, at)]
     moves = [log(b / a) for a, b in pairwise(closes)]
     return stdev(moves) * sqrt(252) if len(moves) > 1 else 0.0
-
-
-def _at_the_money(market: Market, contract: Contract, at: float) -> float:
-    """Implied volatility of the put nearest the money about 30 days out; 0 without options."""
-    spot = market.spot(contract.symbol, at)
-    chain = market.chain(contract.symbol, at)
-    target = at + 30 * _DAY
-    expiries = [e for e in chain.expiries if calendar.expiry_instant(e) > at]
-    if not expiries:
-        return 0.0
-    expiry = min(expiries, key=lambda e: abs(calendar.expiry_instant(e) - target))
-    strikes = [key[1] for key in chain.rows if key[0] == expiry and key[2] == "P"]
-    if not strikes:
-        return 0.0
-    return chain.vol((expiry, min(strikes, key=lambda strike: abs(strike - spot)), "P"))
 
 
 def _statistics(market: Market, line: Line, at: float) -> list[bytes]:

@@ -125,6 +125,16 @@ def previous_session_day(day: date) -> date:
     return session_days_back(day - timedelta(1), 1)[0]
 
 
+def start_of(day: date) -> float:
+    """Midnight in New York at the start of ``day``."""
+    return _instant(day, time(0))
+
+
+def date_of(ordinal: int) -> date:
+    """The day with this proleptic number."""
+    return date.fromordinal(ordinal)
+
+
 def next_midnight(epoch: float) -> float:
     """The next midnight in New York."""
     return _instant(trading_date(epoch) + timedelta(1), time(0))

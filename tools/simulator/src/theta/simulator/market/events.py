@@ -1,6 +1,7 @@
 """Dividends, splits and the interest rate: what moves a forward besides the price."""
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
@@ -74,6 +75,8 @@ class Events:
         self._rate = rate
         self._plans: dict[str, DividendPlan] = {}
         self._single: dict[str, list[CorporateAction]] = {}
+        self._dividends = lru_cache(maxsize=8192)(self._dividends_of)
+        self.changed: Callable[[], None] = lambda: None
 
     def plan(self, symbol: str, plan: DividendPlan | None) -> None:
         """Give ``symbol`` a regular dividend, or none."""
@@ -81,11 +84,17 @@ class Events:
             self._plans.pop(symbol, None)
         else:
             self._plans[symbol] = plan
+        self._changed()
+
+    def _changed(self) -> None:
+        self._dividends.cache_clear()
+        self.changed()
 
     def add(self, actions: Iterable[CorporateAction]) -> None:
         """Announce single dividends or splits."""
         for action in actions:
             self._single.setdefault(action.symbol, []).append(action)
+        self._changed()
 
     def rate(self, _epoch: float) -> float:
         """Continuously compounded interest rate per year."""
@@ -113,12 +122,32 @@ class Events:
     def dividends_ahead(self, symbol: str, epoch: float, years: float) -> list[tuple[float, float]]:
         """(ex-date's opening, USD per share) of the dividends within ``years`` from ``epoch``."""
         until = epoch + years * pricing.YEAR_SECONDS
-        found = self.actions(epoch, until, symbol) if years > 0 else []
-        return [(item.at, item.amount_usd) for item in found if item.kind == "dividend"]
+        known = symbol in self._plans or symbol in self._single
+        found = self._of(symbol, epoch, until) if years > 0 and known else []
+        return sorted((item.at, item.amount_usd) for item in found if item.kind == "dividend")
+
+    def split_ratio(self, symbol: str, after: float, until: float) -> float:
+        """How many shares the splits in (after, until] made of one."""
+        ratio = 1.0
+        for item in self._single.get(symbol, ()):
+            if after < item.at <= until:
+                ratio *= item.ratio
+        return ratio
 
     def present_value(self, symbol: str, epoch: float, years: float) -> float:
         """Today's value of those dividends, USD per share."""
-        return sum(
-            amount * exp(-self._rate * (at - epoch) / pricing.YEAR_SECONDS)
-            for at, amount in self.dividends_ahead(symbol, epoch, years)
-        )
+        if years <= 0 or not (symbol in self._plans or symbol in self._single):
+            return 0.0
+        until = epoch + years * pricing.YEAR_SECONDS
+        known = self._dividends(symbol, calendar.trading_date(epoch).year)
+        value = 0.0
+        for at, amount in known[bisect_right(known, (epoch, float("inf"))) :]:
+            if at > until:
+                break
+            value += amount * exp(-self._rate * (at - epoch) / pricing.YEAR_SECONDS)
+        return value
+
+    def _dividends_of(self, symbol: str, year: int) -> list[tuple[float, float]]:
+        """Every dividend from the start of a year until three years after its end."""
+        first = calendar.start_of(date(year, 1, 1)) - 1.0
+        return self.dividends_ahead(symbol, first, 4.0)

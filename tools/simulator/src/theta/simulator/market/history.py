@@ -40,7 +40,7 @@ class History:
         there is nothing, or for a kind that the contract does not have.
         """
         del what, bar_seconds, regular_hours
-        market, path = self._market, self._market.paths[contract.symbol]
+        market, path = self._market, self._market.known_source(contract.symbol).path
         bars: list[Bar] = []
         last = calendar.trading_date(end)
         count = max(1, int((end - start) / DAY_SECONDS * 5 / 7) + 1)

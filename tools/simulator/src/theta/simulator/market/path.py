@@ -1,91 +1,170 @@
 """The seeded price path of an underlying: through every recorded point, defined at any instant.
 
 Time runs on a market axis that counts session seconds and gives each close-to-open gap a fixed
-weight, so that a
-night moves the price a little and a weekend no more than a night. Between two points the path is a
-Brownian bridge
-in log price, refined by halving: the value at an instant depends on the seed and the instant alone.
+weight, so that a night moves the price a little and a weekend no more than a night. Between two
+points the path is a Brownian bridge in log price, refined by halving: the value at an instant
+depends on the seed and the instant alone. Splits, and dividends after the last recorded point,
+make it step at the opening of their ex-date.
 """
 
 from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
 from math import exp, log, sqrt
+from typing import Protocol
 
-from theta.simulator.market import calendar, chains
+from theta.simulator.market import calendar
+from theta.simulator.market.reference import CorporateAction
 from theta.simulator.randomness import gauss
 
-_NIGHT_SECONDS = 3_600.0
+NIGHT_SECONDS = 3_600.0
 _AXIS_START = date(2026, 8, 3)
-_YEAR_AXIS_SECONDS = 252 * (6.5 * 3_600 + _NIGHT_SECONDS)
+_DAY_AXIS_SECONDS = 6.5 * 3_600 + NIGHT_SECONDS
+_YEAR_AXIS_SECONDS = 252 * _DAY_AXIS_SECONDS
 _HISTORY_DAYS = 800
 
+_OPENINGS: dict[date, float] = {_AXIS_START: 0.0}
+"""Axis seconds at the opening of session days: a table that grows on demand, the same for all."""
+_EDGES = [_AXIS_START, _AXIS_START]
 
-@lru_cache(maxsize=4096)
+
 def _axis_at_open(day: date) -> float:
-    """Market seconds at the opening of session day ``day``."""
-    if day <= _AXIS_START:
-        return 0.0
-    before = calendar.previous_session_day(day)
-    opened, closed = calendar.session(before) or (0.0, 0.0)
-    return _axis_at_open(before) + (closed - opened) + _NIGHT_SECONDS
+    """Market seconds at the opening of session day ``day``, negative before the axis' start."""
+    while day > _EDGES[1]:
+        after = _EDGES[1] + timedelta(1)
+        while not calendar.is_session_day(after):
+            after += timedelta(1)
+        opened, closed = calendar.session(_EDGES[1]) or (0.0, 0.0)
+        _OPENINGS[after] = _OPENINGS[_EDGES[1]] + (closed - opened) + NIGHT_SECONDS
+        _EDGES[1] = after
+    while day < _EDGES[0]:
+        before = calendar.previous_session_day(_EDGES[0])
+        opened, closed = calendar.session(before) or (0.0, 0.0)
+        _OPENINGS[before] = _OPENINGS[_EDGES[0]] - (closed - opened) - NIGHT_SECONDS
+        _EDGES[0] = before
+    return _OPENINGS[day]
+
+
+@lru_cache(maxsize=256)
+def _session_axis(day: date) -> tuple[float, float, float]:
+    """Opening and closing instant of the last session up to ``day``, and the axis at its
+    opening."""
+    hours = calendar.session(day)
+    while hours is None:
+        day = calendar.previous_session_day(day)
+        hours = calendar.session(day)
+    return hours[0], hours[1], _axis_at_open(day)
 
 
 def axis(epoch: float) -> float:
     """Market seconds at ``epoch``; stands still while the market is closed."""
     day = calendar.trading_date(epoch)
-    hours = calendar.session(day)
-    if hours is None or epoch < hours[0]:
-        before = calendar.previous_session_day(day)
-        opened, closed = calendar.session(before) or (0.0, 0.0)
-        return _axis_at_open(before) + closed - opened
-    return _axis_at_open(day) + min(epoch, hours[1]) - hours[0]
+    opened, closed, start = _session_axis(day)
+    if epoch < opened:
+        opened, closed, start = _session_axis(calendar.previous_session_day(day))
+    return start + min(epoch, closed) - opened
+
+
+class Path(Protocol):
+    """The prices of one underlying."""
+
+    def price(self, epoch: float) -> float:
+        """The price at ``epoch`` in USD, unrounded; that of the last close while the market is
+        closed."""
+
+    def close(self, day: date) -> float:
+        """The closing price of session day ``day``, or of the last session before it."""
+
+    @property
+    def first_day(self) -> date:
+        """The first session day that has a price."""
+
+
+def _no_actions(_after: float, _until: float) -> list[CorporateAction]:
+    return []
 
 
 class PricePath:
-    """Prices of one underlying. ``source`` names the recorded symbol whose points it goes through.
+    """Prices of one underlying through ``pins``: (epoch seconds, USD), at least one, in the units
+    in force before any split.
 
-    An alias of a recorded symbol starts from the same prior close but has a path of its own.
+    ``past`` are closes of session days before the first pin; days before those walk back at random
+    from the earliest close known. ``drift`` is per year and moves the path after the last pin.
     """
 
-    def __init__(self, seed: int, symbol: str, source: str, yearly_vol: float) -> None:
+    def __init__(
+        self,
+        seed: int,
+        symbol: str,
+        pins: Sequence[tuple[float, float]],
+        yearly_vol: float,
+        *,
+        past: Mapping[date, float] | None = None,
+        drift: float = 0.0,
+    ) -> None:
         self._seed = seed
         self._symbol = symbol
         self._vol = yearly_vol / sqrt(_YEAR_AXIS_SECONDS)
-        self._points = self._recorded(source, pinned=symbol == source)
+        self._drift = drift / _YEAR_AXIS_SECONDS
+        at = {round(axis(epoch)): log(price) for epoch, price in pins}
+        self._points: list[tuple[float, float]] = sorted(at.items())
+        self._first_at = pins[0][0]
+        self._first_day = calendar.trading_date(pins[0][0])
+        self._last_pin = (max(epoch for epoch, _ in pins), pins[-1][1])
+        self._recorded_past = dict(past or {})
         self._past: list[float] = []
+        self.actions: Callable[[float, float], list[CorporateAction]] = _no_actions
+        self._factor = lru_cache(maxsize=4096)(self._factor_after)
+        self._node = lru_cache(maxsize=16_384)(self._gauss)
 
-    @staticmethod
-    def _recorded(source: str, *, pinned: bool) -> list[tuple[float, float]]:
-        points: dict[float, float] = {}
-        for snapshot in chains.snapshots():
-            hours = calendar.session(date.fromisoformat(snapshot.session))
-            if hours:
-                points[round(axis(hours[1]))] = log(snapshot.prior_closes[source])
-            points[round(axis(snapshot.taken_at))] = log(snapshot.spots[source])
-        ordered = sorted(points.items())
-        return ordered if pinned else ordered[:2]
+    @property
+    def first_day(self) -> date:
+        """The first session day of the walk back before the recording."""
+        return calendar.session_days_back(self._first_day, _HISTORY_DAYS)[0]
+
+    def _gauss(self, left: float, right: float) -> float:
+        return gauss(self._seed, "path", self._symbol, left, right)
 
     def price(self, epoch: float) -> float:
-        """The price at ``epoch`` in USD, unrounded. Before the first recorded close it is that
-        close."""
+        """The price at ``epoch`` in USD, unrounded."""
         at = round(axis(epoch))
         self._extend(at)
         if at <= self._points[0][0]:
-            return exp(self._points[0][1])
+            return self._before(epoch, at) * self.factor(epoch)
         index = bisect_right(self._points, (at, float("inf")))
         if index >= len(self._points):
-            return exp(self._points[-1][1])
+            return exp(self._points[-1][1]) * self.factor(epoch)
         left, right = self._points[index - 1], self._points[index]
-        return exp(self._bridge(left, right, at))
+        return exp(self._bridge(left, right, at)) * self.factor(epoch)
+
+    def factor(self, epoch: float) -> float:
+        """What splits, and dividends after the last pin, have made of one share's price."""
+        day = calendar.trading_date(epoch)
+        hours = calendar.session(day)
+        opened = hours is not None and epoch >= hours[0]
+        return self._factor(day, opened)
+
+    def _factor_after(self, day: date, opened: bool) -> float:  # noqa: FBT001 - part of a cache key
+        hours = calendar.session(day)
+        until = hours[0] if hours and opened else calendar.start_of(day)
+        found = 1.0
+        last_at, last_price = self._last_pin
+        for action in self.actions(self._first_at, until):
+            found /= action.ratio
+            if action.kind == "dividend" and action.at > last_at:
+                found *= max(0.05, 1.0 - action.amount_usd / last_price)
+        return found
+
+    def forget(self) -> None:
+        """Compute the steps anew: the actions have changed."""
+        self._factor.cache_clear()
 
     def _bridge(self, left: tuple[float, float], right: tuple[float, float], at: float) -> float:
         while right[0] - left[0] > 1.0 and at > left[0]:
             middle = (left[0] + right[0]) / 2
             spread = self._vol * sqrt((right[0] - left[0]) / 4)
-            value = (left[1] + right[1]) / 2 + spread * gauss(
-                self._seed, "path", self._symbol, left[0], right[0]
-            )
+            value = (left[1] + right[1]) / 2 + spread * self._node(left[0], right[0])
             if at < middle:
                 right = (middle, value)
             else:
@@ -93,11 +172,30 @@ class PricePath:
         return left[1]
 
     def _extend(self, at: float) -> None:
-        step = 6.5 * 3_600 + _NIGHT_SECONDS
         while self._points[-1][0] < at:
             last_at, last = self._points[-1]
-            move = self._vol * sqrt(step) * gauss(self._seed, "step", self._symbol, last_at)
-            self._points.append((last_at + step, last + move))
+            move = (
+                self._vol
+                * sqrt(_DAY_AXIS_SECONDS)
+                * gauss(self._seed, "step", self._symbol, last_at)
+            )
+            move += self._drift * _DAY_AXIS_SECONDS
+            self._points.append((last_at + _DAY_AXIS_SECONDS, last + move))
+
+    def _before(self, epoch: float, at: float) -> float:
+        """A price before the first pin, on a bridge from close to close."""
+        day = calendar.trading_date(epoch)
+        hours = calendar.session(day)
+        if hours is None or epoch < hours[0]:
+            return self._past_close(day - timedelta(1))
+        if at >= self._points[0][0]:
+            return exp(self._points[0][1])
+        start = round(_axis_at_open(day)) - NIGHT_SECONDS
+        end = round(axis(hours[1]))
+        left = (start, log(self._past_close(day - timedelta(1))))
+        if end >= self._points[0][0]:
+            return exp(self._bridge(left, self._points[0], at))
+        return exp(self._bridge(left, (end, log(self._past_close(day))), at))
 
     def close(self, day: date) -> float:
         """Closing price of session day ``day``; before the recording, a seeded walk back from its
@@ -107,15 +205,26 @@ class PricePath:
             return self.close(calendar.previous_session_day(day))
         if axis(hours[1]) >= self._points[0][0]:
             return self.price(hours[1])
-        first = date.fromisoformat(chains.snapshots()[0].session)
+        return self._past_close(day) * self.factor(hours[1])
+
+    def _past_close(self, day: date) -> float:
+        while not calendar.is_session_day(day):
+            day -= timedelta(1)
+        known = self._recorded_past.get(day)
+        if known is not None:
+            return known
+        earlier = [known_day for known_day in self._recorded_past if known_day < day]
+        if earlier:
+            return self._recorded_past[max(earlier)]
+        first = min(self._recorded_past, default=self._first_day)
         if not self._past:
             self._past = self._walk_back()
-        days_back = _session_distance(day, first)
-        return self._past[min(days_back, len(self._past) - 1)]
+        return self._past[min(_session_distance(day, first), len(self._past) - 1)]
 
     def _walk_back(self) -> list[float]:
         daily = self._vol * sqrt(_YEAR_AXIS_SECONDS / 252)
-        closes = [exp(self._points[0][1])]
+        first = min(self._recorded_past, default=None)
+        closes = [self._recorded_past[first] if first else exp(self._points[0][1])]
         for back in range(_HISTORY_DAYS):
             # The small downward drift going back is the equity premium going forward.
             move = daily * gauss(self._seed, "past", self._symbol, back) - 0.0003
@@ -130,3 +239,51 @@ def _session_distance(earlier: date, later: date) -> int:
         day += timedelta(1)
         count += calendar.is_session_day(day)
     return count
+
+
+class DerivedPath:
+    """A price that follows another path: ``scale`` times it, or moving against it.
+
+    With ``response`` 1 it is proportional. With another one it is ``scale`` times (price now /
+    price 21 sessions ago) to that power, within ``limits``: a volatility index falls when its
+    market rises, and comes back.
+    """
+
+    _SESSIONS = 21
+
+    def __init__(
+        self,
+        base: Path,
+        scale: float,
+        response: float = 1.0,
+        limits: tuple[float, float] = (0.0, float("inf")),
+    ) -> None:
+        self._base = base
+        self._scale = scale
+        self.response = response
+        self._limits = limits
+
+    @property
+    def first_day(self) -> date:
+        """The first session day that has a price."""
+        return self._base.first_day
+
+    def price(self, epoch: float) -> float:
+        """The index at ``epoch``, unrounded."""
+        return self._of(self._base.price(epoch), calendar.trading_date(epoch))
+
+    def close(self, day: date) -> float:
+        """The index at the close of ``day``."""
+        return self._of(self._base.close(day), day)
+
+    def _of(self, base: float, day: date) -> float:
+        if self.response == 1.0:
+            return self._scale * base
+        before = self._base.close(_sessions_before(day, self._SESSIONS))
+        low, high = self._limits
+        return min(high, max(low, self._scale * float((base / before) ** self.response)))
+
+
+@lru_cache(maxsize=512)
+def _sessions_before(day: date, count: int) -> date:
+    return calendar.session_days_back(day, count + 1)[0]

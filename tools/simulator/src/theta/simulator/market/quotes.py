@@ -1,33 +1,45 @@
-"""Quotes of every contract at any instant: recorded at the recorded instants, re-priced between
-them."""
+"""The market: quotes and greeks of every contract at any instant."""
 
-from collections.abc import Collection
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil, floor
+from itertools import pairwise
+from math import ceil, floor, log, sqrt
+from statistics import stdev
 
-from theta.simulator.market import calendar, chains, pricing
-from theta.simulator.market.book import ContractBook
-from theta.simulator.market.chains import Chain, Key, Row
-from theta.simulator.market.contracts import Contract, Query
-from theta.simulator.market.events import PLANS, Events
+from theta.simulator.market import american, calendar, pricing, schedule, spreads
+from theta.simulator.market.assembly import Listed
+from theta.simulator.market.contracts import Contract
 from theta.simulator.market.history import History
 from theta.simulator.market.listing import Listing
-from theta.simulator.market.path import PricePath
-from theta.simulator.market.reference import PRICE_RULES
-from theta.simulator.market.underlyings import underlying
-from theta.simulator.randomness import between, whole
+from theta.simulator.market.model import (
+    OptionView,
+    last_trading_instant,
+    model_price,
+    settling_instant,
+)
+from theta.simulator.market.recorded import day_of
+from theta.simulator.market.recording import Chain, Key
+from theta.simulator.market.reference import PRICE_RULES, Steps, increment
+from theta.simulator.market.underlying_prices import UnderlyingPrices
+from theta.simulator.randomness import whole
+
+__all__ = ["TICK", "Market", "OptionView", "Quote", "model_price"]
 
 TICK = 0.01
+_SHIPPED_VOLUME = 45_000_000
+_SHIPPED = frozenset({"SPY", "QQQ", "IWM"})
+_HISTORY_SESSIONS = 31
+_MONTH_SECONDS = 30 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
     """Top of book, USD per share; sizes in shares or contracts.
 
-    ``bid`` and ``ask`` are ``None`` when nobody quotes (an option outside its session); a bid of 0
-    means that
-    nobody bids. ``last`` is ``None`` for a contract that has not traded.
+    ``bid`` and ``ask`` are ``None`` when nobody quotes (an option outside its session, an index
+    ever); a bid of 0 means that nobody bids. ``last`` is ``None`` for a contract that has not
+    traded.
     """
 
     bid: float | None
@@ -47,177 +59,87 @@ class Quote:
         return self.last if self.last is not None else self.close
 
 
-@dataclass(frozen=True, slots=True)
-class OptionView:
-    """What prices an option at one instant."""
+class Market(UnderlyingPrices):
+    """Contracts, quotes and greeks on the prices of their underlyings."""
 
-    spot: float
-    years: float
-    carry: float
-    vol: float
-    offset: float
-    half_spread: float
-    row: Row
-
-
-class Market:
-    """Prices, chains and quotes for one seed. Pure in the instant, but for the price shifts that a
-    person sets.
-
-    ``symbols`` maps each tradable symbol to the recorded symbol whose chain it uses.
-    """
-
-    def __init__(self, seed: int, symbols: dict[str, str], yearly_vol: float) -> None:
-        self._seed = seed
-        self._sources = dict(symbols)
-        self.book = ContractBook(
-            underlying(symbol, like=source) for symbol, source in symbols.items()
-        )
-        self.events = Events()
-        for symbol, source in symbols.items():
-            self.events.plan(symbol, PLANS.get(source))
-        self.actions = self.events.actions
-        self.rate = self.events.rate
-        self.dividends_ahead = self.events.dividends_ahead
-        self.listing = Listing(self)
-        self.option_parameters = self.listing.option_parameters
-        self.price_rules = self.listing.price_rules
+    def __init__(
+        self,
+        seed: int,
+        symbols: Mapping[str, str] | Iterable[Listed],
+        yearly_vol: float = 0.14,
+        rate: float = pricing.RATE,
+    ) -> None:
+        super().__init__(seed, symbols, yearly_vol, rate)
+        self._quote = lru_cache(maxsize=8192)(self._quote_at)
+        self._view = lru_cache(maxsize=8192)(self._view_at)
+        self._closes = lru_cache(maxsize=8192)(self._prior_option_close)
+        self._totals = lru_cache(maxsize=4096)(self._totals_on)
+        self._steps = lru_cache(maxsize=65_536)(self._steps_of)
+        listing = Listing(self)
+        self.find, self.exists, self.listed = listing.find, listing.exists, listing.listed
+        self.option_parameters, self.price_rules = listing.option_parameters, listing.price_rules
         self.rule = PRICE_RULES.get
         history = History(self)
-        self.bars = history.bars
-        self.head = history.head
-        self.halted: set[str] = set()
-        self.frozen: set[str] = set()
-        self.blank_greeks: set[str] = set()
-        self._frozen_at: dict[str, float] = {}
-        self.paths = {
-            symbol: PricePath(seed, symbol, source, yearly_vol)
-            for symbol, source in symbols.items()
-        }
-        self.shifts: dict[str, float] = {}
-        self._quote = lru_cache(maxsize=2048)(self._quote_at)
-        self._path_price = lru_cache(maxsize=512)(self._price_at)
-        self._terms = lru_cache(maxsize=2048)(_terms)
-        self._listing = lru_cache(maxsize=64)(_listing)
+        self.bars, self.head = history.bars, history.head
 
-    # -- underlyings -------------------------------------------------------------------------------
+    def refresh(self) -> None:
+        """Compute anew what was kept: prices or events have changed."""
+        super().refresh()
+        for kept in (self._quote, self._view, self._closes, self._totals):
+            kept.cache_clear()
 
-    def spot(self, symbol: str, epoch: float) -> float:
-        """Price of the underlying, unrounded."""
-        return self._path_price(symbol, int(epoch)) * self.shifts.get(symbol, 1.0)
-
-    def _price_at(self, symbol: str, second: int) -> float:
-        return self.paths[symbol].price(second)
-
-    def set_price(self, symbol: str, price: float, epoch: float) -> None:
-        """Move the underlying to ``price`` now; later prices keep the same ratio to the seeded
-        path."""
-        self.shifts[symbol] = price / self._path_price(symbol, int(epoch))
-        self._quote.cache_clear()
-
-    def prior_close(self, symbol: str, epoch: float) -> float:
-        """Close of the session before the one of ``epoch``."""
-        day = calendar.trading_date(epoch)
-        return round(self.paths[symbol].close(calendar.previous_session_day(day)), 2)
-
-    # -- contracts ---------------------------------------------------------------------------------
-
-    def chain(self, symbol: str, epoch: float) -> Chain:
-        """The chain in force: the newest snapshot taken by then."""
-        return chains.load(chains.index_at(epoch), self._sources[symbol])
-
-    def listed(self, symbol: str, epoch: float) -> list[Key]:
-        """Option lines that still trade at ``epoch``, in the order expiry, strike, right."""
-        chain = self.chain(symbol, epoch)
-        alive = frozenset(e for e in chain.expiries if calendar.expiry_instant(e) > epoch)
-        return self._listing(chain, alive)
-
-    def find(self, query: Query, epoch: float) -> list[Contract]:
-        """Every contract that fits the description, options in the order expiry, strike, right.
-
-        A description with legs means the combination of them.
-        """
-        if query.sec_type == "BAG" or query.legs:
-            try:
-                return [self.book.combination(query.legs, query.symbol)]
-            except LookupError:
-                return []
-        if query.con_id:
-            contract = self.book.by_id(query.con_id)
-            if contract is None or not query.accepts(contract) or not self.exists(contract, epoch):
-                return []
-            return [contract]
-        if query.sec_type in ("STK", "IND"):
-            return [c for c in map(self.book.stock, self.book.symbols) if c and query.accepts(c)]
-        if query.sec_type != "OPT":
-            return []
-        symbol = query.symbol or query.local_symbol[:6].strip() or query.trading_class
-        if symbol not in self._sources:
-            return []
-        found = (self.book.option(symbol, *key) for key in self._candidates(symbol, query, epoch))
-        return [contract for contract in found if query.accepts(contract)]
-
-    def _candidates(self, symbol: str, query: Query, epoch: float) -> list[Key]:
-        """The listed keys narrowed by expiry and strike, before contracts are built for them."""
-        expiry = query.expiry.split()[0] if query.expiry.split() else ""
-        if len(expiry) == 8 and query.strike > 0 and query.right[:1] in ("C", "P"):
-            key = (expiry, query.strike, query.right[:1])
-            alive = key in self.chain(symbol, epoch).rows
-            return [key] if alive and calendar.expiry_instant(expiry) > epoch else []
-        return [
-            key
-            for key in self.listed(symbol, epoch)
-            if key[0].startswith(expiry) and query.strike in (0.0, key[1])
-        ]
-
-    def exists(self, contract: Contract, epoch: float) -> bool:
-        """Whether the contract trades at ``epoch``."""
-        if not contract.is_option:
-            return True
-        if calendar.expiry_instant(contract.expiry) <= epoch:
-            return False
-        key = (contract.expiry, contract.strike, contract.right)
-        return self._row_chain(contract.symbol, key, epoch) is not None
-
-    def _row_chain(self, symbol: str, key: Key, epoch: float) -> Chain | None:
-        """The newest chain in force that has the line; a line dropped by a later recording stays
-        alive."""
-        for index in range(chains.index_at(epoch), -1, -1):
-            chain = chains.load(index, self._sources[symbol])
-            if key in chain.rows:
-                return chain
-        return None
+    def chain(self, symbol: str, epoch: float) -> Chain | None:
+        """The recorded chain in force: the newest one taken by then; ``None`` where the options of
+        a symbol are modelled."""
+        return self.known_source(symbol).chain(epoch)
 
     # -- quotes ------------------------------------------------------------------------------------
 
     def quote(self, contract: Contract, epoch: float) -> Quote:
         """The top of book at ``epoch``, at a resolution of one second."""
-        return self._quote(contract, int(epoch))
+        if contract.is_combination:
+            return self._combination_quote(contract, int(epoch))
+        return self._quote(contract.con_id, int(self._frozen_at.get(contract.symbol, epoch)))
 
-    def _quote_at(self, contract: Contract, second: int) -> Quote:
+    def _contract(self, con_id: int) -> Contract:
+        contract = self.book.by_id(con_id)
+        assert contract is not None
+        return contract
+
+    def _quote_at(self, con_id: int, second: int) -> Quote:
+        contract = self._contract(con_id)
         if contract.is_option:
             return self._option_quote(contract, second)
-        if contract.is_combination:
-            return self._combination_quote(contract, second)
-        return self._stock_quote(contract.symbol, second)
+        if contract.is_index:
+            spot, close = self.spot(contract.symbol, second), contract.symbol
+            return Quote(None, None, 0, 0, round(spot, 2), 0, self.prior_close(close, second), 0)
+        return self._stock_quote(contract, second)
 
-    def _stock_quote(self, symbol: str, second: int) -> Quote:
+    def _steps_of(self, con_id: int) -> Steps:
+        return self.price_rules(self._contract(con_id))[1]
+
+    def _stock_quote(self, contract: Contract, second: int) -> Quote:
+        symbol, steps = contract.symbol, self._steps(contract.con_id)
         spot = self.spot(symbol, second)
         half = 0.005 if calendar.is_open(second) else 0.05
-        bid = _floor(spot - half)
-        ask = max(_ceil(spot + half), round(bid + TICK, 2))
+        half = min(half, 0.02 * spot)
+        bid = _floor(spot - half, steps)
+        ask = _above(max(spot + half, bid), bid, steps)
         bucket = second // 5
         opened = calendar.next_session(second)[0]
         elapsed = max(0.0, min(1.0, (second - opened) / 23_400))
+        daily = _SHIPPED_VOLUME
+        if symbol not in _SHIPPED:
+            daily = whole(1_000_000, 40_000_000, self.seed, "traded", symbol)
         return Quote(
-            bid=max(bid, TICK),
-            ask=max(ask, 2 * TICK),
-            bid_size=100 * whole(1, 20, self._seed, "size", symbol, "bid", bucket),
-            ask_size=100 * whole(1, 20, self._seed, "size", symbol, "ask", bucket),
-            last=round(spot, 2),
-            last_size=100 * whole(1, 5, self._seed, "size", symbol, "last", bucket),
+            bid=bid,
+            ask=ask,
+            bid_size=100 * whole(1, 20, self.seed, "size", symbol, "bid", bucket),
+            ask_size=100 * whole(1, 20, self.seed, "size", symbol, "ask", bucket),
+            last=round(spot, 2 if spot >= 1 else 4),
+            last_size=100 * whole(1, 5, self.seed, "size", symbol, "last", bucket),
             close=self.prior_close(symbol, second),
-            volume=int(elapsed * 45_000_000),
+            volume=int(elapsed * daily),
         )
 
     def _combination_quote(self, contract: Contract, second: int) -> Quote:
@@ -227,8 +149,7 @@ class Market:
         close = 0.0
         sizes: tuple[list[int], list[int]] = ([], [])
         for leg in contract.legs:
-            member = self.book.by_id(leg.con_id)
-            assert member is not None
+            member = self._contract(leg.con_id)
             quote = self.quote(member, second)
             weight = leg.ratio * member.multiplier / contract.multiplier
             near, far = (quote.bid, quote.ask) if leg.sign > 0 else (quote.ask, quote.bid)
@@ -256,99 +177,101 @@ class Market:
         if view is None or view.years <= 0:
             value = self.intrinsic(contract, second)
             return Quote(None, None, 0, 0, None, 0, round(value, 2), 0)
-        mid = model_price(contract, view)
-        key = (self._seed, "size", contract.con_id, second // 5)
-        close = self._prior_option_close(contract, view, second)
-        last = view.row.last if view.row.last > 0 else None
-        if not calendar.is_open(second):
-            return Quote(None, None, 0, 0, last, 1, close, view.row.volume)
-        # At a recorded instant mid ± half spread is the recorded quote; the nudge keeps it through
-        # rounding.
-        bid = max(0.0, _floor(mid - view.half_spread))
-        ask = max(_ceil(mid + view.half_spread), round(bid + TICK, 2))
+        fair = american.price(view.terms, view.vol)
+        mid = max(0.0, fair + view.offset)
+        steps = self._steps(contract.con_id)
+        volume = self._volume(contract, view, second)
+        last = self._last(view, mid, volume, steps)
+        close = self._closes(contract.con_id, calendar.trading_date(second).toordinal())
+        if not calendar.is_open(second) or second >= last_trading_instant(contract):
+            return Quote(None, None, 0, 0, last, 1, close, volume)
+        # The model price lies within every quote: whoever sells at the bid and buys at the ask
+        # cannot gain what the model does not give.
+        bid = max(0.0, _floor(min(mid - view.half_spread, fair), steps))
+        ask = _above(max(mid + view.half_spread, fair), bid, steps)
+        key = (self.seed, "size", contract.con_id, second // 5)
         return Quote(
             bid=bid,
             ask=ask,
             bid_size=whole(1, 60, *key, "bid") if bid > 0 else 0,
             ask_size=whole(1, 60, *key, "ask"),
             last=last,
-            last_size=whole(1, 10, *key, "last"),
+            last_size=whole(1, 10, *key, "last") if last is not None else 0,
             close=close,
-            volume=view.row.volume,
+            volume=volume,
         )
 
-    def _prior_option_close(self, contract: Contract, view: OptionView, second: int) -> float:
-        """The model price at the prior close with the volatility in force now."""
-        day = calendar.previous_session_day(calendar.trading_date(second))
+    @staticmethod
+    def _last(view: OptionView, mid: float, volume: int, steps: Steps) -> float | None:
+        if view.row.last > 0:
+            return view.row.last
+        if volume <= 0:
+            return None
+        step = increment(steps, mid)
+        return max(step, round(round(mid / step) * step, 4))
+
+    def _volume(self, contract: Contract, view: OptionView, second: int) -> int:
+        if view.modelled:
+            return self.figures(contract, second)[0]
+        return view.row.volume
+
+    def _prior_option_close(self, con_id: int, ordinal: int) -> float:
+        """The model price at the prior close with the volatility in force at the opening."""
+        contract = self._contract(con_id)
+        day = calendar.previous_session_day(calendar.date_of(ordinal))
         hours = calendar.session(day)
-        if hours is None:
+        view = self.view(contract, hours[1] - 1) if hours else None
+        if view is None or view.years <= 0:
             return 0.0
-        years = view.years + (second - hours[1]) / pricing.YEAR_SECONDS
-        value = pricing.price(
-            is_call=contract.is_call,
-            spot=self.prior_close(contract.symbol, second),
-            strike=contract.strike,
-            years=years,
-            vol=view.vol,
-            carry=view.carry,
-        )
-        return round(max(value, 0.0), 2)
+        if contract.symbol in self.shifts:
+            spot = self.prior_close(contract.symbol, calendar.start_of(calendar.date_of(ordinal)))
+            spot *= contract.shares / contract.price_multiplier
+            return round(american.price(view.terms, view.vol, spot), 2)
+        return round(model_price(contract, view), 2)
 
     # -- option model ------------------------------------------------------------------------------
 
     def view(self, contract: Contract, epoch: float) -> OptionView | None:
         """Volatility, carry and spread of an option, moving from one recording to the next with
-        market time.
-
-        ``None`` for a line that no chain in force has.
-        """
-        key = (contract.expiry, contract.strike, contract.right)
-        chain = self._row_chain(contract.symbol, key, epoch)
-        if chain is None:
+        market time. ``None`` for what is no option."""
+        if not contract.is_option:
             return None
-        index = chains.index_at(epoch)
-        following = None
-        if index + 1 < len(chains.snapshots()) and epoch >= chain.snapshot.taken_at:
-            later = chains.load(index + 1, self._sources[contract.symbol])
-            following = later if key in later.rows else None
-        weight = 0.0
-        if following is not None:
-            start, end = chain.snapshot.taken_at, following.snapshot.taken_at
-            weight = (epoch - start) / (end - start)
-        return self._blend(contract, chain, following, weight, epoch)
+        return self._view(contract.con_id, self._frozen_at.get(contract.symbol, epoch))
 
-    def _blend(
-        self,
-        contract: Contract,
-        chain: Chain,
-        following: Chain | None,
-        weight: float,
-        epoch: float,
-    ) -> OptionView:
+    def _view_at(self, con_id: int, epoch: float) -> OptionView | None:
+        contract = self._contract(con_id)
+        source, symbol = self.known_source(contract.symbol), contract.symbol
+        ratio = self.split_ratio(symbol, epoch)
+        share = contract.shares / contract.price_multiplier
         key = (contract.expiry, contract.strike, contract.right)
-        now = self._terms(contract, chain, key)
-        terms = now
-        if following is not None:
-            then = self._terms(contract, following, key)
-            terms = tuple(a + weight * (b - a) for a, b in zip(now, then, strict=True))
-        vol, carry, offset, half_spread = terms
-        expires = calendar.expiry_instant(contract.expiry)
-        return OptionView(
-            spot=self.spot(contract.symbol, epoch),
-            years=(expires - epoch) / pricing.YEAR_SECONDS,
-            carry=carry,
-            vol=vol,
-            offset=offset,
-            half_spread=half_spread,
-            row=chain.rows[key],
-        )
+        if ratio != 1.0:
+            key = self._before_splits(contract, epoch, ratio / share)
+        line = source.line(key, epoch)
+        spot = self.spot(symbol, epoch)
+        return self.model.view(contract, line, spot, epoch, share / ratio, self.shift(symbol))
+
+    def _before_splits(self, contract: Contract, epoch: float, ratio: float) -> Key:
+        """The key by which the source knows an option whose underlying has been split."""
+        strike = round(contract.strike * ratio, 4)
+        for native, _ in self.known_source(contract.symbol).lines(contract.expiry, epoch, 1.0):
+            if round(native / ratio, 2) == contract.strike:
+                strike = native
+                break
+        return contract.expiry, strike, contract.right
 
     def intrinsic(self, contract: Contract, epoch: float) -> float:
         """What an option is worth exercised at once, at the latest at its expiry."""
-        at = min(epoch, calendar.expiry_instant(contract.expiry) - 1)
-        spot = self.spot(contract.symbol, at)
+        at = min(epoch, settling_instant(contract) - 1)
+        spot = self.spot(contract.symbol, at) * contract.shares / contract.price_multiplier
         gain = spot - contract.strike if contract.is_call else contract.strike - spot
         return max(0.0, gain)
+
+    def settlement(self, contract: Contract, epoch: float) -> float:
+        """Price of the underlying that an expiry at or before ``epoch`` settles on, unrounded: that
+        of the close, or of the opening for a class that settles in the morning."""
+        instant = settling_instant(contract)
+        at = instant if contract.morning_settled else instant - 1
+        return self.spot(contract.symbol, min(epoch, at))
 
     def greeks(
         self, contract: Contract, epoch: float, price: float | None
@@ -362,85 +285,83 @@ class Market:
             return None
         vol: float | None = view.vol
         if price is not None:
-            vol = pricing.implied_vol(
-                price,
-                is_call=contract.is_call,
-                spot=view.spot,
-                strike=contract.strike,
-                years=view.years,
-                carry=view.carry,
-            )
-        if vol is None:
+            vol = american.implied_vol(price, view.terms, view.vol)
+        return None if vol is None else (vol, american.greeks(view.terms, vol))
+
+    # -- volumes and volatilities ------------------------------------------------------------------
+
+    def figures(self, contract: Contract, epoch: float) -> tuple[int, int]:
+        """(volume so far today, open interest) of an option, in contracts."""
+        view = self.view(contract, epoch)
+        if view is None:
+            return 0, 0
+        if not view.modelled:
+            return view.row.volume, view.row.open_interest
+        symbol = contract.symbol
+        anchor = self.known_source(symbol).path.close(day_of(contract.expiry).replace(day=1))
+        interest = spreads.interest(
+            self.seed, symbol, contract.expiry, contract.strike, contract.right,
+            spot=anchor if view.years <= 0 else view.spot,
+            monthly=schedule.is_month_expiry(day_of(contract.expiry)),
+        )  # fmt: skip
+        day = calendar.trading_date(epoch)
+        hours = calendar.session(day)
+        if hours is None:
+            return 0, interest
+        elapsed = max(0.0, min(1.0, (epoch - hours[0]) / (hours[1] - hours[0])))
+        traded = spreads.daily_volume(self.seed, interest, day.isoformat(), contract.con_id)
+        return int(elapsed * traded), interest
+
+    def option_totals(self, symbol: str, epoch: float) -> dict[str, tuple[int, int]]:
+        """(volume, open interest) of all listed calls (C) and puts (P), to the minute."""
+        return dict(self._totals(symbol, int(epoch) // 60))
+
+    def _totals_on(self, symbol: str, minute: int) -> dict[str, tuple[int, int]]:
+        found = {"C": [0, 0], "P": [0, 0]}
+        chain = self.chain(symbol, minute * 60)
+        if chain is not None:
+            for (_, _, right), row in chain.rows.items():
+                found[right][0] += row.volume
+                found[right][1] += row.open_interest
+        else:
+            for key in self.listed(symbol, minute * 60):
+                volume, interest = self.figures(self.book.option(symbol, *key), minute * 60)
+                found[key[2]][0] += volume
+                found[key[2]][1] += interest
+        return {right: (volume, interest) for right, (volume, interest) in found.items()}
+
+    def implied_volatility(self, symbol: str, epoch: float) -> float | None:
+        """At-the-money volatility about 30 days out; ``None`` for a symbol without options."""
+        source = self.known_source(symbol)
+        under = self.book.underlyings[symbol]
+        if not under.classes:
             return None
-        return vol, pricing.greeks(
-            is_call=contract.is_call,
-            spot=view.spot,
-            strike=contract.strike,
-            years=view.years,
-            vol=vol,
-            carry=view.carry,
-        )
+        listed = source.expiries(epoch, under.classes[0].name)
+        if not listed:
+            return None
+        target = epoch + _MONTH_SECONDS
+        expiry = min(listed, key=lambda e: abs(calendar.expiry_instant(e) - target))
+        # No line is listed at this strike, so the surface answers alone.
+        line = source.line((expiry, -1.0, "P"), epoch)
+        return line.vol(0.0)
 
-    def settlement(self, contract: Contract, epoch: float) -> float:
-        """Price of the underlying that an expiry at or before ``epoch`` settles on, unrounded."""
-        return self.spot(contract.symbol, min(epoch, calendar.expiry_instant(contract.expiry) - 1))
-
-    def freeze(self, symbols: Collection[str], epoch: float) -> None:
-        """Let the books of ``symbols`` stand still as they are at ``epoch``."""
-        for symbol in symbols:
-            self.frozen.add(symbol)
-            self._frozen_at[symbol] = epoch
-
-    def thaw(self, symbols: Collection[str]) -> None:
-        """Let the books of ``symbols`` move again."""
-        for symbol in symbols:
-            self.frozen.discard(symbol)
-            self._frozen_at.pop(symbol, None)
-
-    def jitter(self, *key: object) -> float:
-        """A stable number in 0..1 for this market's seed."""
-        return between(0.0, 1.0, self._seed, *key)
+    def historical_volatility(self, symbol: str, epoch: float) -> float:
+        """Standard deviation per year of the daily log returns of the last 30 sessions."""
+        path = self.known_source(symbol).path
+        last = calendar.previous_session_day(calendar.trading_date(epoch))
+        closes = [path.close(day) for day in calendar.session_days_back(last, _HISTORY_SESSIONS)]
+        return stdev(log(b / a) for a, b in pairwise(closes)) * sqrt(252)
 
 
-def _listing(chain: Chain, alive: frozenset[str]) -> list[Key]:
-    return sorted(key for key in chain.rows if key[0] in alive)
+def _floor(price: float, steps: Steps) -> float:
+    if price <= 0:
+        return 0.0
+    step = increment(steps, price)
+    return round(floor(price / step + 1e-4) * step, 4)
 
 
-def _floor(price: float) -> float:
-    return round(floor(price / TICK + 1e-3) * TICK, 2)
-
-
-def _ceil(price: float) -> float:
-    return round(ceil(price / TICK - 1e-3) * TICK, 2)
-
-
-def _terms(contract: Contract, chain: Chain, key: Key) -> tuple[float, ...]:
-    """Volatility, carry, what the model leaves unexplained of the recorded mid, and half the
-    spread."""
-    row = chain.rows[key]
-    vol, carry = chain.vol(key), chain.carry(key[0])
-    ask = row.ask if row.ask > row.bid else row.bid + TICK
-    mid = (row.bid + ask) / 2
-    value = pricing.price(
-        is_call=contract.is_call,
-        spot=chain.spot,
-        strike=contract.strike,
-        years=chain.years(key[0]),
-        vol=vol,
-        carry=carry,
-    )
-    offset = mid - value
-    return vol, carry, offset if abs(offset) > 1e-4 else 0.0, (ask - row.bid) / 2
-
-
-def model_price(contract: Contract, view: OptionView) -> float:
-    """Mid by the model, never negative."""
-    value = pricing.price(
-        is_call=contract.is_call,
-        spot=view.spot,
-        strike=contract.strike,
-        years=view.years,
-        vol=view.vol,
-        carry=view.carry,
-    )
-    return max(0.0, value + view.offset)
+def _above(price: float, bid: float, steps: Steps) -> float:
+    """The lowest price on the grid at or above ``price`` that is above ``bid``."""
+    step = increment(steps, price)
+    found = round(ceil(price / step - 1e-4) * step, 4)
+    return found if found > bid else round(bid + increment(steps, bid), 4)

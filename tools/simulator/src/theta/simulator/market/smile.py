@@ -79,6 +79,9 @@ def flat(vol: float) -> Smile:
 def skewed(vol: float, skew: float, years: float) -> Smile:
     """A smile with ``vol`` at the forward that gains about ``skew`` in volatility per standard
     deviation below it, and levels out above it."""
+    if skew < 0:
+        mirror = skewed(vol, -skew, years)
+        return Smile(mirror.a, mirror.b, -mirror.rho, -mirror.m, mirror.s)
     rho = -0.6
     s = vol
     # dv/dz at the forward is b (rho + (0 - m)/root): with m = s/2 that is b (rho - 1/sqrt(5)).
