@@ -84,6 +84,7 @@ class Account:
         self._market = market
         self._by_symbol: dict[str, set[int]] = defaultdict(set)
         self._cached: dict[str, tuple[tuple[int, float], Figures]] = {}
+        self._marks: dict[int, tuple[tuple[int, float], Decimal]] = {}
 
     def contract(self, con_id: int) -> Contract:
         contract = self._market.book.by_id(con_id)
@@ -269,16 +270,26 @@ class Account:
         return fresh
 
     def _fresh(self, symbol: str, now: float, extra: dict[Contract, Decimal]) -> Figures:
-        held = dict(extra)
+        held = {contract.con_id: signed for contract, signed in extra.items()}
         for con_id in self._by_symbol.get(symbol, ()):
             quantity = self.positions[con_id].quantity
             if quantity:
-                contract = self.contract(con_id)
-                held[contract] = held.get(contract, _ZERO) + quantity
-        spot = Decimal(str(round(self._market.spot(symbol, now), 4)))
-        ordered = sorted(held.items(), key=lambda pair: pair[0].con_id)
-        rows = (Holding(c, q, self.mark(c, now), spot) for c, q in ordered if q)
+                held[con_id] = held.get(con_id, _ZERO) + quantity
+        price = self._market.spot(symbol, now)
+        key, spot = (int(now), price), Decimal(str(round(price, 4)))
+        rows = [
+            Holding(contract, held[con_id], self._kept_mark(contract, now, key), spot)
+            for con_id in sorted(held)
+            if held[con_id] and (contract := self.contract(con_id))
+        ]
         return figures(rows, cash_account=self.cash_account)
+
+    def _kept_mark(self, contract: Contract, now: float, key: tuple[int, float]) -> Decimal:
+        """The mark, kept while neither time nor the underlying's price moves."""
+        kept = self._marks.get(contract.con_id)
+        if kept is None or kept[0] != key:
+            kept = self._marks[contract.con_id] = (key, self.mark(contract, now))
+        return kept[1]
 
     def values(self, now: float) -> dict[str, Decimal]:
         """Every amount in USD by its TWS tag."""

@@ -43,23 +43,23 @@ def share_out(
     ]
     order = sorted(
         range(len(prices)),
-        key=lambda i: (abs(weight(bag, prices[i].leg, prices[i].contract)), -prices[i].price),
+        key=lambda i: (abs(_pull(bag, prices[i])), -prices[i].price),
     )
     for index in order:
         gap = price - net(bag, prices)
         if not gap:
             return prices
         each = prices[index]
-        pull = weight(bag, each.leg, each.contract)
-        wanted = each.price + gap / pull
+        wanted = each.price + gap / _pull(bag, each)
         whole = max(_ZERO, wanted.quantize(_CENT))
         prices[index] = LegPrice(each.leg, each.contract, whole)
     gap = price - net(bag, prices)
     if gap:
-        index = next(
-            (i for i in order if prices[i].leg.sign * gap > 0), order[0]
-        )  # a leg that the gap makes dearer can always take it
-        each = prices[index]
-        moved = each.price + gap / weight(bag, each.leg, each.contract)
-        prices[index] = LegPrice(each.leg, each.contract, moved)
+        moved = {i: prices[i].price + gap / _pull(bag, prices[i]) for i in order}
+        index = next((i for i in order if moved[i] >= 0), order[0])
+        prices[index] = LegPrice(prices[index].leg, prices[index].contract, moved[index])
     return prices
+
+
+def _pull(bag: Contract, each: LegPrice) -> Decimal:
+    return weight(bag, each.leg, each.contract)

@@ -87,15 +87,31 @@ def what_if(
     return WhatIf(before, account.standing(now, units, -paid - fee), fee)
 
 
-def reserved(orders: Iterable[Order], account: str, besides: int = 0) -> Decimal:
-    """Available funds that the account's working orders take, all together; ``besides`` is the
-    order left out."""
-    total = _ZERO
-    for order in orders:
-        if order.account == account and order.reserved and order.perm_id != besides:
-            whole = order.reserved
-            total += whole * order.remaining / order.quantity if order.filled else whole
-    return total
+class Reservations:
+    """Available funds that the working orders of each account take, all together."""
+
+    def __init__(self) -> None:
+        self._orders: dict[int, Decimal] = {}
+        self._accounts: dict[str, Decimal] = {}
+
+    def count(self, order: Order) -> None:
+        """Take notice of an order that is new, or has traded, changed or ended."""
+        due = _ZERO
+        if order.reserved and not order.is_final:
+            due = order.reserved
+            if order.filled:
+                due = due * order.remaining / order.quantity
+        before = self._orders.pop(order.perm_id, _ZERO)
+        if due:
+            self._orders[order.perm_id] = due
+        if due != before:
+            total = self._accounts.get(order.account, _ZERO)
+            self._accounts[order.account] = total + due - before
+
+    def besides(self, account: str, order: Order | None = None) -> Decimal:
+        """What the account's working orders take, without ``order``."""
+        total = self._accounts.get(account, _ZERO)
+        return total - self._orders.get(order.perm_id, _ZERO) if order is not None else total
 
 
 def refusal(

@@ -34,6 +34,7 @@ from theta.simulator.exchange.model import (
 from theta.simulator.exchange.register import Register
 from theta.simulator.exchange.rules import Refusal
 from theta.simulator.exchange.store import Store
+from theta.simulator.market import calendar
 from theta.simulator.market.contracts import Contract, Leg
 from theta.simulator.market.quotes import Market
 
@@ -75,6 +76,7 @@ class Exchange(Register):
         self.accounts = self.books.accounts
         self.executions = self.books.executions
         self._listener: Listener | None = None
+        self._reservations = credit.Reservations()
         self._last_judged: tuple[OrderRequest, credit.WhatIf] | None = None
         self._restore()
         self._lifecycle = Lifecycle(market, self.books, behaviour, store)
@@ -92,6 +94,8 @@ class Exchange(Register):
             legs = [Leg(*leg) for leg in body["legs"]]
             self.market.book.combination(legs, body["symbol"])
         self._restore_orders()
+        for order in self.working.values():
+            self._reservations.count(order)
         self.books.restore()
         self.executions = self.books.executions
         for order in list(self.working.values()):
@@ -151,6 +155,7 @@ class Exchange(Register):
         elif not order.parent_perm:
             order.reserved = self._judged(contract, request, order.account).taken
         self._enter(order)
+        self._reservations.count(order)
         if contract.is_combination:
             self._keep_combination(contract)
         if order.transmit and parent is not None:
@@ -184,6 +189,10 @@ class Exchange(Register):
             outside_rth=order.outside_rth,
             good_till=order.good_till,
         )
+        for leg, _ in credit.legs_of(self.market, contract):
+            if leg.is_option:
+                last = calendar.expiry_instant(leg.expiry)
+                order.expires_at = min(last, order.expires_at or last)
 
     def _keep_combination(self, contract: Contract) -> None:
         legs = [[leg.con_id, leg.ratio, leg.action, leg.exchange] for leg in contract.legs]
@@ -198,6 +207,7 @@ class Exchange(Register):
         order.hazard = 0.0
         if order.parent_perm == 0:
             order.reserved = self.what_if(contract, request, order.account).taken
+        self._reservations.count(order)
         self._note(order, "modified", limit=order.limit, quantity=order.quantity)
         self._stage(order)
 
@@ -271,8 +281,7 @@ class Exchange(Register):
             return None
         ledger = self.accounts[request.account or self.account.name]
         found = self._judged(contract, request, ledger.name)
-        perm_id = besides.perm_id if besides is not None else 0
-        others = credit.reserved(self.working.values(), ledger.name, perm_id)
+        others = self._reservations.besides(ledger.name, besides)
         return credit.refusal(self.market, ledger, contract, request, found, others)
 
     def _judged(self, contract: Contract, request: OrderRequest, account: str) -> credit.WhatIf:
@@ -377,6 +386,7 @@ class Exchange(Register):
             order.ended_at = at
             order.end_reason = "filled"
             self.working.pop(order.perm_id, None)
+        self._reservations.count(order)
         for item in booked:
             if not item.leg:
                 self._note(
@@ -407,6 +417,7 @@ class Exchange(Register):
             self._orphan(other)
             return
         other.quantity = effect.quantity
+        self._reservations.count(other)
         self._note(other, "reduced", quantity=other.quantity)
         self._stage(other)
         self._tell(other, "working")
@@ -424,6 +435,7 @@ class Exchange(Register):
         order.ended_at = self.clock.now()
         order.end_reason = reason
         self.working.pop(order.perm_id, None)
+        self._reservations.count(order)
         self._note(order, "ended", status=status, reason=reason)
         self._stage(order)
 

@@ -141,13 +141,15 @@ class Order:
         return self.order_ref or f"{self.client_id}:{self.order_id}"
 
     def dump(self) -> dict[str, Any]:
-        return {name: _plain(getattr(self, name)) for name in _ORDER_FIELDS}
+        """What differs from a new order's defaults."""
+        return _differing(self, _ORDER_FIELDS)
 
     @classmethod
     def restore(cls, stored: dict[str, Any]) -> "Order":
         values = dict(stored)
         for name in _ORDER_AMOUNTS:
-            values[name] = Decimal(values.get(name, 0))
+            if name in values:
+                values[name] = Decimal(values[name])
         for name in ("limit", "stop"):
             stored_price = values.get(name)
             values[name] = None if stored_price is None else Decimal(stored_price)
@@ -192,7 +194,8 @@ class Execution:
         return self.shares if self.side == "BOT" else -self.shares
 
     def dump(self) -> dict[str, Any]:
-        return {name: _plain(getattr(self, name)) for name in _EXECUTION_FIELDS}
+        """What differs from the defaults."""
+        return _differing(self, _EXECUTION_FIELDS)
 
     @classmethod
     def restore(cls, stored: dict[str, Any]) -> "Execution":
@@ -247,12 +250,12 @@ class Flow:
         return cls(stored["at"], stored["account"], stored["kind"], amount, units, stored["note"])
 
 
-_ORDER_FIELDS = tuple(each.name for each in fields(Order))
-_EXECUTION_FIELDS = tuple(each.name for each in fields(Execution))
+_ORDER_FIELDS = tuple((each.name, each.default) for each in fields(Order))
+_EXECUTION_FIELDS = tuple((each.name, each.default) for each in fields(Execution))
 _ORDER_AMOUNTS = (
     "quantity", "filled", "value", "last_price", "fees", "unit_fees", "fee_value", "reserved",
 )  # fmt: skip
 
 
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, Decimal) else value
+def _differing(item: Order | Execution, known: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+    return {name: value for name, default in known if (value := getattr(item, name)) != default}

@@ -15,9 +15,11 @@ CREATE TABLE IF NOT EXISTS record (
 """
 
 _FORMAT = 2
+_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 Body = dict[str, Any] | Callable[[], dict[str, Any]]
-"""Content of a record, or what makes it when the record is written."""
+"""Content of a record, or what makes it when the record is written; decimals are written as
+text."""
 
 Change = tuple[str, str, Body]
 """Kind, id and content of a record to write."""
@@ -85,7 +87,7 @@ class Store:
         if not self._staged:
             return
         rows = [
-            (kind, key, json.dumps(body() if callable(body) else body))
+            (kind, key, _encode(body() if callable(body) else body))
             for (kind, key), body in self._staged.items()
         ]
         self._staged = {}

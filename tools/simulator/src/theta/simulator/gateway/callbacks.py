@@ -123,12 +123,7 @@ class Callbacks:
 
     def _tell_positions(self) -> None:
         moved, self._moved = self._moved, {}
-        first = self._gateway.exchange.account.name
-        for name, contract in moved:
-            if name == first:
-                account_messages.position_changed(self._gateway, contract)
-            else:
-                account_messages.position_changed(self._gateway, contract, name)
+        account_messages.positions_changed(self._gateway, list(moved))
 
     # -- delivery ----------------------------------------------------------------------------------
 

@@ -79,7 +79,7 @@ def executions(gateway: "Gateway", session: Session, fields: Fields) -> None:
     fields.skip(1)
     request = fields.integer()
     wanted = read_execution_filter(fields)
-    since = _filter_time(wanted.time)
+    since = max(_filter_time(wanted.time), gateway.faults.executions_from)
     today = calendar.trading_date(gateway.exchange.clock.now()).isoformat()
     late: list[Execution] = []
     master = session.client_id == gateway.behaviour.master_client_id
