@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -24,12 +25,17 @@ class Acting:
     frozen gateway keeps nobody from waking it, and one that fails is repeated until it is answered.
     """
 
-    def __init__(self, deployment: Deployment, acts: tuple[Act, ...]) -> None:
+    def __init__(
+        self, deployment: Deployment, acts: tuple[Act, ...], *, order_sent: Callable[[], bool]
+    ) -> None:
+        """`order_sent` tells whether an order was sent, or none will be."""
         self._deployment = deployment
+        self._order_sent = order_sent
         self._accidents = deque(act for act in acts if act.kind in ("flush_redis", "broker"))
         self._calls = deque(act for act in acts if act not in self._accidents)
         self._operator = ThreadPoolExecutor(max_workers=1, thread_name_prefix="operator")
         self._call: Future[bool] | None = None
+        self._late = 0.0
         self.struck = 0
 
     def turn(self, now: float) -> bool:
@@ -43,13 +49,23 @@ class Acting:
             self.struck += 1
         if self._call is not None and self._call.done():
             self._finish(self._call)
-        if self._call is None and self._calls and self._calls[0].after_seconds <= now:
+        if self._call is None and self._calls and self._is_time(self._calls[0], now):
             self._call = self._operator.submit(getattr(self, f"_{self._calls[0].kind}"))
         return not self._accidents and not self._calls
 
     def close(self) -> None:
         """Make no further call; one under way ends with the processes."""
         self._operator.shutdown(wait=False, cancel_futures=True)
+
+    def _is_time(self, act: Act, now: float) -> bool:
+        if act.after_seconds + self._late > now:
+            return False
+        if not act.needs_order:
+            return True
+        if not self._order_sent():
+            return False
+        self._late = now - act.after_seconds
+        return True
 
     def _finish(self, call: Future[bool]) -> None:
         self._call = None

@@ -52,11 +52,15 @@ BROKER_FAULTS: tuple[Mapping[str, Any], ...] = (
 class Act:
     """Something done `after_seconds` into the run: `flush_redis`, `halt`, `resume`, `run`, `cancel`
     or `broker` with the body of the simulator's `POST /fault`.
+
+    With `needs_order` it waits besides for an order to be sent, and the acts after it as long:
+    else a slow machine would halt before there is anything to cancel.
     """
 
     after_seconds: float
     kind: str
     body: Mapping[str, Any] = field(default_factory=dict)
+    needs_order: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +116,7 @@ def draw(seed: int) -> SeedPlan:
         acts.append(Act(_moment(rng) + 1.5, "cancel"))
     if first in HALT_POINTS or rng.random() < 0.2:
         halted = _moment(rng) + (2.0 if first.startswith("gateway.cancel") else 0.5)
-        acts.append(Act(halted, "halt"))
+        acts.append(Act(halted, "halt", needs_order=first.startswith("gateway.cancel")))
         draw_after = rng.random()
         if draw_after < 0.4:
             acts.append(Act(halted + 1.5, "resume"))

@@ -25,6 +25,12 @@ RUN_TIMEOUT_SECONDS = 30.0
 SETTLE_TIMEOUT_SECONDS = 40.0
 LOOK_EVERY_SECONDS = 0.05
 
+_ORDER_SENT = """
+    select exists (select from broker_command where sent_at is not null) as sent,
+      not exists (select from order_intent
+        where state in ('proposed', 'approved', 'submitting', 'unknown')) as idle
+"""
+
 
 @dataclass(slots=True, kw_only=True)
 class SeedResult:
@@ -86,7 +92,8 @@ class _Seed:
         self._url = stage.deployment.servers.reader_url
         self._reader = Reader(self._url)
         self._symbols = frozenset(load_config(CONFIG).portfolio.symbols)
-        self._acting = Acting(stage.deployment, (Act(0.0, "run"), *plan.acts))
+        acts = (Act(0.0, "run"), *plan.acts)
+        self._acting = Acting(stage.deployment, acts, order_sent=self._order_sent)
         self._opening: Truth | None = None
         self._down_since: dict[str, float] = {}
         self._frozen_since: dict[str, float] = {}
@@ -143,6 +150,10 @@ class _Seed:
     def _runs_ended(self) -> bool:
         rows = self._reader.rows("select status from strategy_run")
         return bool(rows) and all(row["status"] in ("finished", "failed") for row in rows)
+
+    def _order_sent(self) -> bool:
+        (row,) = self._reader.rows(_ORDER_SENT)
+        return bool(row["sent"]) or (bool(row["idle"]) and self._runs_ended())
 
     # -- mending -----------------------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ def system() -> System:
 
 @pytest.fixture
 def acting(system: System) -> Iterator[Acting]:
-    made = Acting(cast("Deployment", system), ACTS)
+    made = Acting(cast("Deployment", system), ACTS, order_sent=lambda: True)
     yield made
     system.awake.set()
     made.close()
@@ -67,6 +67,20 @@ def test_everything_is_done_once_and_in_order(system: System, acting: Acting) ->
     eventually(lambda: acting.turn(3.0))
     assert (system.calls, system.faults) == (["runs", "halt", "resume"], [FAULT])
     assert acting.struck == 2  # the halt and the dropped connections
+
+
+def test_a_halt_that_needs_an_order_waits_for_it_and_later_calls_with_it(system: System) -> None:
+    sent: list[str] = []
+    acts = (Act(1.0, "halt", needs_order=True), Act(2.0, "resume"))
+    acting = Acting(cast("Deployment", system), acts, order_sent=lambda: bool(sent))
+    assert not acting.turn(5.0)
+    assert system.calls == []
+    sent.append("an order")
+    eventually(lambda: acting.turn(6.0) or system.calls == ["halt"])
+    assert not acting.turn(6.9)
+    eventually(lambda: acting.turn(7.0))
+    assert system.calls == ["halt", "resume"]
+    acting.close()
 
 
 def test_a_call_that_hangs_holds_up_no_accident(system: System, acting: Acting) -> None:

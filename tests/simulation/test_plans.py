@@ -33,6 +33,14 @@ def test_a_point_that_only_a_halt_passes_comes_with_a_halt() -> None:
             assert "halt" in [act.kind for act in plan.acts]
 
 
+def test_a_halt_that_must_find_something_to_cancel_waits_for_an_order() -> None:
+    for seed in SEEDS:
+        plan = draw(seed)
+        needs_order = any(name.startswith("gateway.cancel") for name in plan.points)
+        halts = [act for act in plan.acts if act.kind == "halt"]
+        assert all(act.needs_order is needs_order for act in halts)
+
+
 def test_acts_are_in_order_and_every_kind_is_drawn() -> None:
     kinds = set()
     for seed in SEEDS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.simulation import timing
 from tests.simulation.plans import BROKER_FAULTS
-from theta.broker_gateway.use_cases.submit_order import SEND_WITHIN_SECONDS
+from theta.broker_gateway.use_cases.last_test import SEND_WITHIN_SECONDS
 from theta.common.config.environment import VARIABLES
 
 

@@ -13,7 +13,7 @@ from theta.broker_gateway.use_cases.hold_lease import (
     TTL_SECONDS,
     HoldLease,
 )
-from theta.broker_gateway.use_cases.submit_order import SEND_WITHIN_SECONDS
+from theta.broker_gateway.use_cases.last_test import SEND_WITHIN_SECONDS
 from theta.common.errors import UnavailableError
 
 
