@@ -18,6 +18,7 @@ class Streams:
     def __init__(self, gateway: "Gateway") -> None:
         self._gateway = gateway
         now = gateway.loop_time()
+        self.trades = profits.DayTrades(gateway)
         self._quoted = self._second = self._refreshed = now
 
     def beat(self) -> None:

@@ -140,7 +140,8 @@ def _update(gateway: "Gateway", session: Session, line: Line) -> list[bytes]:
         if line.generic_ticks:
             frames += generic_ticks.changes(line, sent, quote, at)
         if moved and contract.is_option:
-            frames += _greeks(gateway, session.version, line, quote, at)
+            traded = sent is None or quote.last != sent.last
+            frames += _greeks(gateway, session.version, line, quote, at, traded=traded)
     return frames
 
 
@@ -226,8 +227,17 @@ def _extremes(line: Line, last: float) -> list[bytes]:
     return []
 
 
-def _greeks(gateway: "Gateway", version: int, line: Line, quote: Quote, at: float) -> list[bytes]:
-    """Computations at bid, ask, last and model price; blank ones while the fault lasts."""
+def _greeks(
+    gateway: "Gateway",
+    version: int,
+    line: Line,
+    quote: Quote,
+    at: float,
+    *,
+    traded: bool = True,
+) -> list[bytes]:
+    """Computations at bid, ask and model price, and at the last one where that has ``traded``;
+    blank ones while the fault lasts."""
     market, contract, request, ids = (
         gateway.exchange.market,
         line.contract,
@@ -245,7 +255,7 @@ def _greeks(gateway: "Gateway", version: int, line: Line, quote: Quote, at: floa
     for kind, price in (
         (wire.BID_GREEKS, quote.bid or None),
         (wire.ASK_GREEKS, quote.ask),
-        (wire.LAST_GREEKS, quote.last),
+        (wire.LAST_GREEKS, quote.last if traded else None),
         (wire.MODEL_GREEKS, None),
     ):
         if price is None and kind != wire.MODEL_GREEKS:
