@@ -142,7 +142,9 @@ class Rig:
             clock=self.clock, ids=ids,
         )  # fmt: skip
         self.resuming = ResumeTrading(gate=self.gate, reconciliations=self.store, guard=self.guard)
-        self.snapshots = TakeSnapshot(broker=self.broker, loop=self.loop, store=self.store, ids=ids)
+        self.snapshots = TakeSnapshot(
+            broker=self.broker, loop=self.loop, store=self.store, ids=ids, alerts=self.gate
+        )
         self.refreshing = RefreshAccounts(
             reservations=self.store, snapshots=self.snapshots, clock=self.clock
         )

@@ -337,7 +337,7 @@ class Gateway:
             gate=self._gate, reconciliations=self._snapshot_store, guard=guard
         )
         self._snapshots = TakeSnapshot(
-            broker=broker, loop=loop, store=self._snapshot_store, ids=self._ids
+            broker=broker, loop=loop, store=self._snapshot_store, ids=self._ids, alerts=self._gate
         )
         self._refreshing = RefreshAccounts(
             reservations=self._snapshot_store, snapshots=self._snapshots, clock=clock

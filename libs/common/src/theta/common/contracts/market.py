@@ -151,6 +151,7 @@ class AccountValuesMessage(Message):
     initial_margin: Decimal | None = None
     maintenance_margin: Decimal | None = None
     cushion_ratio: Decimal | None = None
+    look_ahead_excess_liquidity: Decimal | None = None
 
 
 class PortfolioMessage(Message):

@@ -40,6 +40,8 @@ class AccountValues:
     initial_margin: Decimal | None = None
     maintenance_margin: Decimal | None = None
     cushion_ratio: Decimal | None = None
+    look_ahead_excess_liquidity: Decimal | None = None
+    """Excess liquidity after the next margin change that the broker knows of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -275,6 +275,7 @@ _VALUE_TAGS = {
     "initial_margin": "InitMarginReq",
     "maintenance_margin": "MaintMarginReq",
     "cushion_ratio": "Cushion",
+    "look_ahead_excess_liquidity": "LookAheadExcessLiquidity",
 }
 
 
