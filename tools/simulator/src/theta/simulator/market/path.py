@@ -113,7 +113,7 @@ class PricePath:
         self._first_day = calendar.trading_date(pins[0][0])
         self._last_pin = (max(epoch for epoch, _ in pins), pins[-1][1])
         self._recorded_past = dict(past or {})
-        self._past: list[float] = []
+        self._past: dict[date, float] = {}
         self.actions: Callable[[float, float], list[CorporateAction]] = _no_actions
         self._factor = lru_cache(maxsize=4096)(self._factor_after)
         self._node = lru_cache(maxsize=16_384)(self._gauss)
@@ -216,29 +216,22 @@ class PricePath:
         earlier = [known_day for known_day in self._recorded_past if known_day < day]
         if earlier:
             return self._recorded_past[max(earlier)]
-        first = min(self._recorded_past, default=self._first_day)
         if not self._past:
             self._past = self._walk_back()
-        return self._past[min(_session_distance(day, first), len(self._past) - 1)]
+        return self._past.get(day, self._past[min(self._past)])
 
-    def _walk_back(self) -> list[float]:
+    def _walk_back(self) -> dict[date, float]:
         daily = self._vol * sqrt(_YEAR_AXIS_SECONDS / 252)
-        first = min(self._recorded_past, default=None)
-        closes = [self._recorded_past[first] if first else exp(self._points[0][1])]
-        for back in range(_HISTORY_DAYS):
+        first = min(self._recorded_past, default=self._first_day)
+        known = self._recorded_past.get(first)
+        close = exp(self._points[0][1]) if known is None else known
+        found = {}
+        days = calendar.session_days_back(first, _HISTORY_DAYS + 1)[::-1]
+        for back, day in enumerate(days):
+            found[day] = close
             # The small downward drift going back is the equity premium going forward.
-            move = daily * gauss(self._seed, "past", self._symbol, back) - 0.0003
-            closes.append(closes[-1] * exp(move))
-        return closes
-
-
-@lru_cache(maxsize=4096)
-def _session_distance(earlier: date, later: date) -> int:
-    count, day = 0, earlier
-    while day < later:
-        day += timedelta(1)
-        count += calendar.is_session_day(day)
-    return count
+            close *= exp(daily * gauss(self._seed, "past", self._symbol, back) - 0.0003)
+        return found
 
 
 class DerivedPath:

@@ -79,7 +79,7 @@ class Market(UnderlyingPrices):
         self.find, self.exists, self.listed = listing.find, listing.exists, listing.listed
         self.option_parameters, self.price_rules = listing.option_parameters, listing.price_rules
         self.rule = PRICE_RULES.get
-        history = History(self)
+        self._history = history = History(self)
         self.bars, self.head = history.bars, history.head
 
     def refresh(self) -> None:
@@ -87,6 +87,7 @@ class Market(UnderlyingPrices):
         super().refresh()
         for kept in (self._quote, self._view, self._closes, self._totals):
             kept.cache_clear()
+        self._history.forget()
 
     def chain(self, symbol: str, epoch: float) -> Chain | None:
         """The recorded chain in force: the newest one taken by then; ``None`` where the options of
@@ -185,10 +186,7 @@ class Market(UnderlyingPrices):
         close = self._closes(contract.con_id, calendar.trading_date(second).toordinal())
         if not calendar.is_open(second) or second >= last_trading_instant(contract):
             return Quote(None, None, 0, 0, last, 1, close, volume)
-        # The model price lies within every quote: whoever sells at the bid and buys at the ask
-        # cannot gain what the model does not give.
-        bid = max(0.0, _floor(min(mid - view.half_spread, fair), steps))
-        ask = _above(max(mid + view.half_spread, fair), bid, steps)
+        bid, ask = self._sides(contract, view, fair)
         key = (self.seed, "size", contract.con_id, second // 5)
         return Quote(
             bid=bid,
@@ -248,7 +246,23 @@ class Market(UnderlyingPrices):
             key = self._before_splits(contract, epoch, ratio / share)
         line = source.line(key, epoch)
         spot = self.spot(symbol, epoch)
-        return self.model.view(contract, line, spot, epoch, share / ratio, self.shift(symbol))
+        shift = self.shift(symbol, epoch)
+        return self.model.view(contract, line, spot, epoch, share / ratio, shift)
+
+    def option_prices(self, contract: Contract, epoch: float, spot: float) -> tuple[float, float]:
+        """Bid and ask of an option at ``epoch`` were its underlying at ``spot``."""
+        view = self.view(contract, epoch)
+        assert view is not None
+        share = contract.shares / contract.price_multiplier
+        return self._sides(contract, view, american.price(view.terms, view.vol, spot * share))
+
+    def _sides(self, contract: Contract, view: OptionView, fair: float) -> tuple[float, float]:
+        """The model price lies within every quote: whoever sells at the bid and buys at the ask
+        cannot gain what the model does not give."""
+        steps = self._steps(contract.con_id)
+        mid = max(0.0, fair + view.offset)
+        bid = max(0.0, _floor(min(mid - view.half_spread, fair), steps))
+        return bid, _above(max(mid + view.half_spread, fair), bid, steps)
 
     def _before_splits(self, contract: Contract, epoch: float, ratio: float) -> Key:
         """The key by which the source knows an option whose underlying has been split."""

@@ -34,6 +34,7 @@ class RecordedSource:
         self.path = path
         self.follows: tuple[str, float] | None = None
         self._recording = recording
+        self.known_from = recording.instants[0]
         self._chains = Chains(recording, economics)
         self._days = _DAILY_AHEAD if recording.symbol in _DAILY else 0
         self._rolled = lru_cache(maxsize=512)(self._rolled_strikes)

@@ -47,6 +47,8 @@ class SymbolSource(Protocol):
     path: Path
     follows: tuple[str, float] | None
     """Another symbol and the power to which a change that a person makes of its price counts."""
+    known_from: float
+    """The instant from which the volatility is known: what comes before follows the closes."""
 
     def expiries(self, epoch: float, option_class: str) -> Sequence[str]:
         """Expiries of a class that are listed and alive at ``epoch``, sorted."""

@@ -60,6 +60,7 @@ class SyntheticSource:
         self._seed = seed
         self._symbol = symbol
         self.follows: tuple[str, float] | None = None
+        self.known_from = 0.0
         self._surface = surface
         self._listing = listing
         self._slices: list[Slice] = []
@@ -154,6 +155,7 @@ class DerivedSource:
         follows: tuple[str, float] | None = None,
     ) -> None:
         self.follows = follows
+        self.known_from = base.known_from
         self.path = path
         self._base = base
         self._scale = scale

@@ -42,6 +42,7 @@ class UnderlyingPrices:
         self.frozen: set[str] = set()
         self.blank_greeks: set[str] = set()
         self._frozen_at: dict[str, float] = {}
+        self._moved: dict[str, list[tuple[float, float]]] = {}
         self._path_price = lru_cache(maxsize=4096)(self._price_at)
         self.events.changed = self.refresh
         self.actions = self.events.actions
@@ -63,14 +64,24 @@ class UnderlyingPrices:
             raise KeyError(symbol)
         return found
 
-    def shift(self, symbol: str) -> float:
-        """What a person made of the price of ``symbol``: the ratio to its seeded path."""
-        own = self.shifts.get(symbol, 1.0)
+    def shift(self, symbol: str, epoch: float | None = None) -> float:
+        """What a person made of the price of ``symbol``: the ratio to its seeded path, at
+        ``epoch`` or by the last change."""
+        own = self._own_shift(symbol, epoch)
         follows = self._sources[symbol].follows if symbol in self._sources else None
         if follows is None:
             return own
         base, power = follows
-        return own * float(self.shifts.get(base, 1.0) ** power)
+        return own * float(self._own_shift(base, epoch) ** power)
+
+    def _own_shift(self, symbol: str, epoch: float | None) -> float:
+        found = self.shifts.get(symbol, 1.0)
+        if epoch is not None:
+            for at, before in reversed(self._moved.get(symbol, ())):
+                if epoch >= at:
+                    break
+                found = before
+        return found
 
     def split_ratio(self, symbol: str, epoch: float) -> float:
         """How many shares the splits up to ``epoch`` made of one that its source knows."""
@@ -90,16 +101,21 @@ class UnderlyingPrices:
 
     def spot(self, symbol: str, epoch: float) -> float:
         """Price of the underlying, unrounded."""
-        at = self._frozen_at.get(symbol, epoch)
-        return self._path_price(symbol, int(at)) * self.shift(symbol)
+        return self.path_price(symbol, self._frozen_at.get(symbol, epoch))
+
+    def path_price(self, symbol: str, epoch: float) -> float:
+        """As ``spot``, also of a frozen symbol."""
+        return self._path_price(symbol, int(epoch)) * self.shift(symbol, epoch)
 
     def _price_at(self, symbol: str, second: int) -> float:
         return self.known_source(symbol).path.price(second)
 
     def set_price(self, symbol: str, price: float, epoch: float) -> None:
         """Move the underlying to ``price`` now; later prices keep the same ratio to the seeded
-        path."""
-        self.shifts[symbol] = self.shifts.get(symbol, 1.0) * price / self.spot(symbol, epoch)
+        path, earlier ones stay what they were."""
+        before = self.shifts.get(symbol, 1.0)
+        self._moved.setdefault(symbol, []).append((float(int(epoch)), before))
+        self.shifts[symbol] = before * price / self.path_price(symbol, epoch)
         self.refresh()
 
     def prior_close(self, symbol: str, epoch: float) -> float:
@@ -109,6 +125,7 @@ class UnderlyingPrices:
         price = self.known_source(symbol).path.close(before)
         hours = calendar.session(before)
         if hours is not None:
+            price *= self.shift(symbol, hours[1])
             price /= self.events.split_ratio(symbol, hours[1], epoch)
         return round(price, 2)
 
