@@ -6,8 +6,9 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from theta.simulator.clock import SimClock
 from theta.simulator.control.http import ControlServer
@@ -17,7 +18,8 @@ from theta.simulator.exchange.exchange import Exchange
 from theta.simulator.exchange.store import Store
 from theta.simulator.gateway.gateway import Gateway
 from theta.simulator.gateway.session import Session
-from theta.simulator.market.quotes import Market
+from theta.simulator.market import calendar
+from theta.simulator.market.sources import Recorded, open_market
 from theta.simulator.scenarios import opening
 from theta.simulator.scenarios.scenario import Scenario
 
@@ -31,6 +33,8 @@ class Options:
 
     ``speed`` is market seconds per second, infinite for as fast as possible. ``fault_seed``
     replaces the seed of the scenario's schedule of faults, and makes one where it has none.
+    ``today`` (epoch seconds) moves every date so that the first session is today's, or the next
+    one where today has none, and starts the clock at that instant.
     """
 
     scenario: Scenario
@@ -41,6 +45,7 @@ class Options:
     control_port: int = 0
     state: Path | None = None
     fault_seed: int | None = None
+    today: float | None = None
 
 
 class Simulator:
@@ -112,19 +117,48 @@ class Simulator:
             self._store.close()
             self._store = None
 
+    @property
+    def gateway(self) -> Gateway:
+        """The gateway of a started simulator."""
+        assert self._gateway is not None
+        return self._gateway
+
     async def wait_failed(self) -> None:
         """Return only by raising: when the simulation itself breaks."""
         assert self._beat is not None
         await self._beat
 
 
+def _identity(options: Options) -> dict[str, Any]:
+    """What a state file belongs to: the same account, seed and market."""
+    scenario = options.scenario
+    identity: dict[str, Any] = {
+        "account": scenario.accounts[0].name,
+        "seed": options.seed,
+        "symbols": scenario.symbols,
+    }
+    others = [repr(s) for s in scenario.sources if not isinstance(s, Recorded)]
+    if others:
+        identity["sources"] = others
+    if len(scenario.accounts) > 1:
+        identity["accounts"] = [account.name for account in scenario.accounts]
+    return identity
+
+
 def build(options: Options, store: Store) -> Gateway:
     """The gateway of a scenario over the state in ``store``; needs a running event loop."""
-    scenario = options.scenario
-    first = scenario.accounts[0]
-    identity = {"account": first.name, "seed": options.seed, "symbols": scenario.symbols}
-    store.belong_to(identity)
-    market = Market(options.seed, scenario.symbols, scenario.yearly_volatility)
+    scenario, first_day = options.scenario, None
+    if options.today is not None:
+        first_day = calendar.trading_date(calendar.next_session(options.today)[0])
+        scenario = replace(scenario, start=options.today)
+    store.belong_to(_identity(options))
+    market = open_market(
+        options.seed,
+        scenario.sources,
+        yearly_vol=scenario.yearly_volatility,
+        first_day=first_day,
+    )
+    market.events.add(scenario.actions)
     behaviour = Behaviour(
         seed=options.seed,
         polite=scenario.polite,
@@ -134,8 +168,11 @@ def build(options: Options, store: Store) -> Gateway:
         hazard_seconds=scenario.hazard_seconds,
         pacing=scenario.pacing,
         read_only=scenario.read_only,
+        master_client_id=scenario.master_client_id,
+        early_assignment=scenario.early_assignment,
+        commission_plan=scenario.commission_plan,
     )
-    account = opening.account(scenario, first, market)
+    accounts = [opening.account(scenario, plan, market) for plan in scenario.accounts]
     flat_out = math.isinf(options.speed)
     speed = 1.0 if flat_out else options.speed
     stored = store.load("clock").get("all")
@@ -145,7 +182,7 @@ def build(options: Options, store: Store) -> Gateway:
         else SimClock(scenario.start, speed, flat_out=flat_out)
     )
     market.shifts.update({s: b["factor"] for s, b in store.load("shift").items()})
-    exchange = Exchange(market, account, clock, store, behaviour, time.time)
+    exchange = Exchange(market, accounts, clock, store, behaviour, time.time)
     exchange.save_clock()
     schedule = opening.schedule(scenario, options.fault_seed)
     if stored:

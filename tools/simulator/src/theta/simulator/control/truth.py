@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from theta.simulator.exchange.account import truth_position
+from theta.simulator.exchange.account import Account, truth_position
 from theta.simulator.exchange.model import Execution, Order
 from theta.simulator.market import calendar
 
@@ -23,6 +23,7 @@ def clock(gateway: "Gateway") -> dict[str, Any]:
         "now": iso(now),
         "epoch": now,
         "speed": sim.speed,
+        "flat_out": sim.flat_out,
         "paused": sim.paused,
         "market_open": calendar.is_open(now),
         "trading_date": calendar.trading_date(now).isoformat(),
@@ -41,14 +42,28 @@ def truth(gateway: "Gateway") -> dict[str, Any]:
         "net_liquidation": float(account.values(exchange.clock.now())["NetLiquidation"]),
         "orders": [_order(gateway, order) for order in exchange.orders.values()],
         "executions": [_execution(gateway, item) for item in exchange.executions],
-        "positions": [
-            truth_position(account, position)
-            for position in account.positions.values()
-            if position.quantity
-        ],
+        "positions": _positions(account),
+        "accounts": {
+            name: {
+                "cash": float(other.cash),
+                "commissions": float(other.commissions),
+                "realized": float(other.realized),
+                "net_liquidation": float(other.values(exchange.clock.now())["NetLiquidation"]),
+                "positions": _positions(other),
+            }
+            for name, other in exchange.accounts.items()
+        },
         "messages": messages(gateway),
         "connected_clients": sorted(gateway.sessions),
     }
+
+
+def _positions(account: Account) -> list[dict[str, Any]]:
+    return [
+        truth_position(account, position)
+        for position in account.positions.values()
+        if position.quantity
+    ]
 
 
 def messages(gateway: "Gateway") -> dict[str, Any]:
@@ -107,6 +122,7 @@ def _execution(gateway: "Gateway", item: Execution) -> dict[str, Any]:
         "at": iso(item.at),
         "trading_date": item.day,
         "commission": float(item.commission),
+        "account": item.account,
         "realized": None if item.realized is None else float(item.realized),
         "contract": gateway.exchange.account.contract(item.con_id).describe(),
     }

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from theta.simulator.faults import callbacks, connections, markets, orders
+from theta.simulator.faults import accounts, callbacks, connections, manual, markets, orders
 from theta.simulator.faults.kinds import FaultKind, Values
 from theta.simulator.faults.parameters import (
     ABSENT,
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from theta.simulator.gateway.gateway import Gateway
 
 CATALOGUE: Final[dict[str, FaultKind]] = {
-    kind.name: kind for module in (connections, callbacks, orders, markets) for kind in module.KINDS
+    kind.name: kind
+    for module in (connections, callbacks, orders, manual, markets, accounts)
+    for kind in module.KINDS
 }
 
 
@@ -29,8 +31,8 @@ def check(kind: object, given: Mapping[str, Any]) -> tuple[FaultKind, Values]:
     """
     found = CATALOGUE.get(kind) if isinstance(kind, str) else None
     if found is None:
-        near = nearest(str(kind), list(CATALOGUE))
-        raise FaultError(400, f"Unknown kind '{kind}'{near.replace('key', 'kind')}.")
+        near = nearest(str(kind), list(CATALOGUE), "kind")
+        raise FaultError(400, f"Unknown kind '{kind}'{near}.")
     return found, read_all(found.parameters, given)
 
 

@@ -34,7 +34,7 @@ class Rule:
     times: int = 1
     client_id: int | None = None
 
-    def takes(self, session: "Session", number: object) -> bool:
+    def takes(self, session: "Session", number: int) -> bool:
         """Whether this rule acts on the message; counts it if so."""
         if number not in CALLBACKS[self.callback] or self.left == 0:
             return False
@@ -68,7 +68,8 @@ class Delivery:
 
     def deliver(self, session: "Session", fields: "list[object]") -> None:
         """Send ``fields`` to the client as the first rule that takes them says."""
-        rule = next((rule for rule in self.rules if rule.takes(session, fields[0])), None)
+        number = int(str(fields[0]))
+        rule = next((rule for rule in self.rules if rule.takes(session, number)), None)
         if rule is None:
             session.outbox.put(fields)
             self._overtaken(session)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 NUMBER_MAX: Final = 1e15
+_LISTED_MAX: Final = 12
 REQUIRED: Final = object()
 """Default of a parameter that must be given."""
 
@@ -126,9 +127,10 @@ def read_all(parameters: tuple[Parameter, ...], given: Mapping[str, Any]) -> dic
     return values
 
 
-def nearest(key: str, known: list[str]) -> str:
-    """The end of a complaint about an unknown key: the nearest known one, and all of them."""
+def nearest(key: str, known: list[str], noun: str = "key") -> str:
+    """The end of a complaint about an unknown ``noun``: the nearest known one, and all if few."""
     near = difflib.get_close_matches(key, sorted(known), 1, 0.0)
     if not near:
-        return "; it takes no keys"
-    return f"; the nearest known key is {near[0]} (of {', '.join(sorted(known))})"
+        return f"; it takes no {noun}s"
+    others = f" (of {', '.join(sorted(known))})" if len(known) <= _LISTED_MAX else ""
+    return f"; the nearest known {noun} is {near[0]}{others}"

@@ -51,10 +51,15 @@ DEFAULT_ACCOUNT = AccountPlan("DU1234567")
 
 
 def read_accounts(
-    reader: Reader, tables: dict[str, Any], symbols: dict[str, str]
+    reader: Reader, tables: dict[str, Any], symbols: dict[str, str], *, known: bool = True
 ) -> tuple[AccountPlan, ...]:
-    """The accounts of ``[account]`` or of every ``[[account]]``. Raises ``ScenarioError``."""
+    """The accounts of ``[account]`` or of every ``[[account]]``. Raises ``ScenarioError``.
+
+    ``known`` is false when there may be more symbols than ``symbols``.
+    """
     given = tables.get("account", {})
+    if not known:
+        symbols = _Open(symbols)
     if isinstance(given, dict):
         return (_account(reader.sub("account", given), "account", symbols),)
     items = reader.tables("account")
@@ -112,6 +117,16 @@ def _check(reader: Reader, key: str, position: StartPosition, symbols: dict[str,
             raise reader.complain(
                 key, "an option of the first recorded chain (expiry as YYYYMMDD, right C or P)"
             )
+
+
+class _Open(dict[str, str]):
+    """Symbols of which not all are known yet: every one is taken to be listed, on no chain."""
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+    def __missing__(self, key: str) -> str:
+        return ""
 
 
 def _listed(symbols: Collection[str]) -> str:

@@ -12,26 +12,38 @@ from theta.simulator.errors import ScenarioError
 from theta.simulator.faults.schedule import Chance
 from theta.simulator.gateway.limits import DEFAULT_LIMITS, Limits
 from theta.simulator.market import chains
+from theta.simulator.market.reference import CorporateAction
+from theta.simulator.market.sources import Folder, Recorded, Source
 from theta.simulator.scenarios import accounts
 from theta.simulator.scenarios.accounts import DEFAULT_ACCOUNT, AccountPlan
 from theta.simulator.scenarios.events import EventPlan, read_chance, read_events
 from theta.simulator.scenarios.reader import Reader, refuse_unknown
+from theta.simulator.scenarios.sources import RECORDED, chains_of, read_actions, read_sources
 
 _KEYS: dict[str, frozenset[str]] = {
-    "scenario": frozenset({"about", "claim"}),
+    "scenario": frozenset({"about"}),
     "account": accounts.KEYS,
     "clock": frozenset({"start"}),
-    "market": frozenset({"yearly_volatility", "symbols"}),
+    "market": frozenset({"yearly_volatility", "symbols", "source", "action"}),
     "broker": frozenset(
-        {"polite", "read_only", "pacing", "ack_ms", "tick_ms", "fill_probability", "hazard_seconds"}
+        {
+            "polite",
+            "read_only",
+            "pacing",
+            "ack_ms",
+            "tick_ms",
+            "fill_probability",
+            "hazard_seconds",
+            "master_client_id",
+            "early_assignment",
+            "commission_plan",
+        }
     ),
     "limits": frozenset(Limits.__dataclass_fields__),
     "faults": frozenset({"seed", "per_hour", "hours", "kinds"}),
     "event": frozenset(),
 }
 _ARRAYS = frozenset({"event"})
-_RECORDED = ("SPY", "QQQ", "IWM")
-_SYMBOLS_MAX = 90
 _START = "2026-08-13T16:13:33+00:00"
 
 
@@ -45,7 +57,10 @@ class Scenario:
     accounts: tuple[AccountPlan, ...] = (DEFAULT_ACCOUNT,)
     start: float = datetime.fromisoformat(_START).timestamp()
     yearly_volatility: float = 0.14
-    symbols: dict[str, str] = field(default_factory=lambda: {name: name for name in _RECORDED})
+    sources: tuple[Source, ...] = tuple(Recorded(name, name) for name in RECORDED)
+    symbols: dict[str, str] = field(default_factory=lambda: {name: name for name in RECORDED})
+    """The shipped chain of each symbol, empty for a symbol on none."""
+
     polite: bool = False
     read_only: bool = False
     pacing: bool = True
@@ -53,6 +68,10 @@ class Scenario:
     tick_ms: tuple[int, int] = (100, 300)
     fill_probability: float = 1.0
     hazard_seconds: float = 120.0
+    master_client_id: int | None = None
+    early_assignment: float = 0.9
+    commission_plan: str = "fixed"
+    actions: tuple[CorporateAction, ...] = ()
     limits: Limits = DEFAULT_LIMITS
     events: tuple[EventPlan, ...] = ()
     chance: Chance | None = None
@@ -124,14 +143,16 @@ def _override(tables: dict[str, Any], text: str) -> None:
 
 
 def _build(reader: Reader, tables: dict[str, Any]) -> Scenario:
-    symbols = _symbols(reader)
-    start = _start(reader)
+    sources = read_sources(reader, tables)
+    symbols = chains_of(sources)
+    start = _start(reader, sources)
     return Scenario(
         name=reader.name,
         about=reader.text("scenario.about", reader.name),
-        accounts=accounts.read_accounts(reader, tables, symbols),
+        accounts=accounts.read_accounts(reader, tables, symbols, known=not _open_ended(sources)),
         start=start,
         yearly_volatility=reader.number("market.yearly_volatility", 0.14, 0.01, 3.0),
+        sources=sources,
         symbols=symbols,
         polite=reader.flag("broker.polite", default=False),
         read_only=reader.flag("broker.read_only", default=False),
@@ -140,35 +161,36 @@ def _build(reader: Reader, tables: dict[str, Any]) -> Scenario:
         tick_ms=reader.span("broker.tick_ms", (100, 300)),
         fill_probability=reader.number("broker.fill_probability", 1.0, 0.0, 1.0),
         hazard_seconds=reader.number("broker.hazard_seconds", 120, 0.1, 1e6),
+        master_client_id=_master(reader),
+        early_assignment=reader.number("broker.early_assignment", 0.9, 0.0, 1.0),
+        commission_plan=reader.choice("broker.commission_plan", "fixed", ("fixed", "tiered")),
+        actions=read_actions(reader, symbols, start),
         limits=reader.fill("limits", tables.get("limits", {}), Limits),
         events=read_events(reader, start),
         chance=read_chance(reader, tables.get("faults")),
     )
 
 
-def _symbols(reader: Reader) -> dict[str, str]:
-    given = reader.get("market.symbols", {name: name for name in _RECORDED})
-    if not isinstance(given, dict) or not 0 < len(given) <= _SYMBOLS_MAX:
-        raise reader.complain("market.symbols", f"a table of 1 to {_SYMBOLS_MAX} symbols")
-    for symbol, source in given.items():
-        plain = symbol.isalnum() and symbol.isupper() and len(symbol) <= 6
-        if not plain or source not in _RECORDED:
-            raise reader.complain(
-                f"market.symbols.{symbol}",
-                f"an upper-case symbol set to one of {', '.join(_RECORDED)}",
-            )
-        if symbol in _RECORDED and source != symbol:
-            raise reader.complain(f"market.symbols.{symbol}", f'"{symbol}", its own chain')
-    return dict(given)
+def _master(reader: Reader) -> int | None:
+    """The client that hears of everybody's orders; ``None`` when there is none."""
+    value = reader.number("broker.master_client_id", -1, -1, 2**31 - 1)
+    return None if value < 0 else int(value)
 
 
-def _start(reader: Reader) -> float:
+def _open_ended(sources: tuple[Source, ...]) -> bool:
+    """Whether symbols are known only once a folder is read."""
+    return any(isinstance(source, Folder) and not source.symbols for source in sources)
+
+
+def _start(reader: Reader, sources: tuple[Source, ...]) -> float:
     value = reader.get("clock.start", _START)
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
         zoned = isinstance(moment, datetime) and moment.tzinfo is not None
     except ValueError:
         zoned = False
+    if zoned and not any(isinstance(source, Recorded) for source in sources):
+        return float(moment.timestamp())
     first = chains.snapshots()[0].taken_at
     if not zoned or not first - 86_400 <= moment.timestamp() <= first + 90 * 86_400:
         raise reader.complain(
