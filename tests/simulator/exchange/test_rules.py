@@ -18,7 +18,7 @@ BAG = FLOOR.bag((FLOOR.option(730.0, "P"), 1, "BUY"), (PUT, 1, "SELL"))
 KINDS = {"stock": SPY, "option": PUT, "bag": BAG}
 ADAPTIVE: dict[str, Any] = {"algo": "Adaptive", "algo_params": (("adaptivePriority", "Urgent"),)}
 VWAP: dict[str, Any] = {"algo": "Vwap", "algo_params": (("maxPctVol", "0.1"),)}
-ONE = Venue(("DU1",), ((0.0, 0.01),), OPENED)
+ONE = Venue(("DU1",), ((0.0, 0.01),), OPENED, refuse_etrade_only=True)
 
 
 def code(kind: str, venue: Venue = ONE, **changes: Any) -> int:
@@ -83,6 +83,11 @@ def test_an_order_is_refused_by_its_first_fault(
     kind: str, changes: dict[str, Any], wanted: int
 ) -> None:
     assert code(kind, **changes) == wanted
+
+
+def test_old_attributes_are_taken_unless_the_limit_is_set() -> None:
+    lenient = Venue(("DU1",), now=OPENED)
+    assert code("option", lenient, extras=(("eTradeOnly", "1"),)) == 0
 
 
 def test_an_account_must_be_named_where_there_are_several() -> None:

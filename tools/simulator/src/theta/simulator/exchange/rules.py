@@ -41,9 +41,6 @@ _GONE_ATTRIBUTES = {
     "firmQuoteOnly": (10269, "FirmQuoteOnly"),
     "nbboPriceCap": (10270, "NbboPriceCap"),
 }
-_GONE_SINCE_VERSION = 158
-"""Older clients set two of these by default, and the gateways of their time took them."""
-
 _ADVISOR_ATTRIBUTES = ("faGroup", "faProfile", "faMethod", "modelCode")
 _UNSET = frozenset({"", "0", "0.0", "false", "False"})
 
@@ -56,8 +53,9 @@ class Venue:
     accounts: tuple[str, ...]
     increments: tuple[tuple[float, float], ...] = ((0.0, 0.01),)
     now: float = 0.0
-    version: int = 178
-    """The protocol version that the client speaks."""
+    refuse_etrade_only: bool = False
+    """Whether the attributes that brokers no longer know are refused, as today's gateways do;
+    ibapi up to 9.81 sets two of them on every order."""
 
 
 def invalid(cause: str) -> Refusal:
@@ -183,7 +181,7 @@ def _attributes(contract: Contract, request: OrderRequest, venue: Venue) -> Refu
         if value in _UNSET:
             continue
         gone = _GONE_ATTRIBUTES.get(name)
-        if gone is not None and venue.version >= _GONE_SINCE_VERSION:
+        if gone is not None and venue.refuse_etrade_only:
             return gone[0], f"The '{gone[1]}' order attribute is not supported."
         if name in _ADVISOR_ATTRIBUTES:
             return invalid("Allocations need an advisor's login; name one account")

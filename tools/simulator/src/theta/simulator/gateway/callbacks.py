@@ -130,7 +130,7 @@ class Callbacks:
     def _send(self, order: Order, delay: float, *builds: Build) -> None:
         if not order.heard:
             return
-        if order.order_id or self.binds_manual_orders:
+        if order.order_id:  # an order of the TWS window is nobody's until it is bound
             self._post(order.client_id, delay, *builds)
         master = self._gateway.behaviour.master_client_id
         if master is not None and master != order.client_id:

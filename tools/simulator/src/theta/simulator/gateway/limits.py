@@ -46,6 +46,10 @@ class Limits:
     price_ticks: bool = True
     """Whether a price off the minimum tick is error 110."""
 
+    refuse_etrade_only: bool = False
+    """Whether an order with eTradeOnly or firmQuoteOnly set, as ibapi up to 9.81 sets them by
+    default, is error 10268 or 10269, as today's gateways answer."""
+
     live_data: bool = True
     """Whether live market data are subscribed; without, a request is error 354."""
 

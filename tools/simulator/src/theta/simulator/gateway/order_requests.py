@@ -48,7 +48,7 @@ def place_order(gateway: "Gateway", session: Session, fields: Fields) -> None:
     if len(found) > 1:
         raise RequestError(200, "The contract description specified is ambiguous")
     contract = found[0]
-    _check(rules.refusal(contract, request, _venue(gateway, session, contract)))
+    _check(rules.refusal(contract, request, _venue(gateway, contract)))
     if request.what_if:
         _what_if(gateway, session, order_id, contract, request)
         return
@@ -68,12 +68,13 @@ def _check(refusal: Refusal | None) -> None:
         raise RequestError(*refusal)
 
 
-def _venue(gateway: "Gateway", session: Session, contract: Contract) -> Venue:
+def _venue(gateway: "Gateway", contract: Contract) -> Venue:
     steps: tuple[tuple[float, float], ...] = _ANY_STEP
     if gateway.limits.price_ticks:
         _, steps = gateway.exchange.market.price_rules(contract)
     now = gateway.exchange.clock.now()
-    return Venue(tuple(gateway.exchange.accounts), steps, now, session.version)
+    refuse = gateway.limits.refuse_etrade_only
+    return Venue(tuple(gateway.exchange.accounts), steps, now, refuse)
 
 
 def _place(
