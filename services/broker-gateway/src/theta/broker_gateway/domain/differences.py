@@ -9,8 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 from theta.broker_gateway.domain.broker import BrokerOrder
+from theta.broker_gateway.domain.explain_positions import EXPLAINED, Change, explain_end
 from theta.broker_gateway.domain.records import ChildRecord, StoredExecution
-from theta.common.domain.instruments import Contract, Right, SecType
+from theta.common.domain.instruments import Contract
 from theta.common.domain.orders import OrderState, is_ours
 
 Holdings = Mapping[tuple[str, str, str, str, str, str, int], tuple[Contract, Decimal]]
@@ -53,63 +54,37 @@ def position_differences(
     *,
     today: date,
 ) -> list[Difference]:
-    """Compare opening positions plus fills with what the broker shows.
+    """Compare opening positions plus fills with what the broker shows, underlying by underlying.
 
-    An option that vanished at or after its expiry explains itself, and so do the shares that its
-    assignment or exercise moved.
+    Options end without a trade by expiry, assignment or exercise, and the last two move shares.
+    `explain_end` says which of that can have happened; what nothing explains is `position`, or
+    `split_suspected` where every share became the same number of shares.
     """
     before = [*expected, *((fill.contract, fill.quantity_signed) for fill in fills)]
     wanted, shown = holdings(before), holdings(observed)
-    result: list[Difference] = []
-    moved_shares: dict[str, list[Decimal]] = {}
-    stocks: list[Difference] = []
-    deltas: dict[str, Decimal] = {}
+    changes: dict[tuple[str, str], list[Change]] = {}
     for key in sorted(wanted.keys() | shown.keys()):
         contract = (wanted.get(key) or shown[key])[0]
         was = wanted.get(key, (contract, Decimal(0)))[1]
         now = shown.get(key, (contract, Decimal(0)))[1]
-        if was == now:
-            continue
-        expired = contract.expiry is not None and contract.expiry <= today and now == 0
-        if expired:
-            moved_shares.setdefault(contract.symbol, []).append(_delivery(contract, was))
-        difference = Difference(
-            kind="position",
-            subject=contract.describe(),
-            expected=str(was),
-            observed=str(now),
-            explained=expired,
-        )
-        if contract.sec_type is SecType.STOCK:
-            stocks.append(difference)
-            deltas[contract.describe()] = now - was
-        else:
-            result.append(difference)
-    return result + [_explain_stock(stock, deltas, moved_shares) for stock in stocks]
+        if was != now:
+            change = Change(contract=contract, was=was, now=now)
+            changes.setdefault((contract.symbol, contract.currency), []).append(change)
+    return [
+        _difference(change, kind)
+        for group in changes.values()
+        for change, kind in explain_end(group, today=today)
+    ]
 
 
-def _delivery(contract: Contract, held: Decimal) -> Decimal:
-    """Shares that move when the whole holding is assigned or exercised."""
-    direction = 1 if contract.right is Right.CALL else -1
-    return held * contract.multiplier * direction
-
-
-def _explain_stock(
-    difference: Difference, deltas: Mapping[str, Decimal], moved: Mapping[str, list[Decimal]]
-) -> Difference:
-    delta = deltas[difference.subject]
-    sums = {Decimal(0)}
-    for one in moved.get(difference.subject, [])[:12]:
-        sums |= {total + one for total in sums}
-    if delta in sums - {Decimal(0)}:
-        return Difference(
-            kind="assignment",
-            subject=difference.subject,
-            expected=difference.expected,
-            observed=difference.observed,
-            explained=True,
-        )
-    return difference
+def _difference(change: Change, kind: str) -> Difference:
+    return Difference(
+        kind=kind,
+        subject=change.contract.describe(),
+        expected=str(change.was),
+        observed=str(change.now),
+        explained=kind in EXPLAINED,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

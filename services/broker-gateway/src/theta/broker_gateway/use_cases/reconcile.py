@@ -11,6 +11,7 @@ from theta.broker_gateway.domain.differences import (
     order_differences,
     position_differences,
 )
+from theta.broker_gateway.domain.explain_positions import ASSIGNMENT, EXERCISE
 from theta.broker_gateway.ports import BrokerPort
 from theta.broker_gateway.use_cases.ask_broker import ask_round
 from theta.broker_gateway.use_cases.guard_session import SessionGuard
@@ -114,8 +115,30 @@ class Reconcile:
             started_at=started_at,
             market_at=market_at,
         )
+        self._tell_deliveries(account, differences, market_at)
         self._conclude(account, differences)
         return clean
+
+    def _tell_deliveries(
+        self, account: str, differences: list[Difference], market_at: datetime | None
+    ) -> None:
+        """Tell a person what was assigned or exercised: shares came or went without an order."""
+        delivered = [one for one in differences if one.kind in (ASSIGNMENT, EXERCISE)]
+        if not delivered or market_at is None:
+            return
+        lines = [f"{one.subject}: {one.expected} → {one.observed}" for one in delivered]
+        subjects = ", ".join(one.subject for one in delivered)
+        self._gate.alert(
+            account=account,
+            severity="warning",
+            kind=f"position.{delivered[0].kind}",
+            title=f"{delivered[0].kind.capitalize()}: {subjects}"[:200],
+            message="; ".join(lines)[:1000],
+            context={"market_at": market_at.isoformat()},
+            source_key=f"delivered:{account}:{market_at.date().isoformat()}:{'|'.join(lines)}"[
+                :300
+            ],
+        )
 
     def _orders_side(self, account: str) -> list[Difference]:
         """Compare working children with the open orders; what is missing becomes unknown."""
