@@ -164,7 +164,7 @@ async def test_bad_data(scene: Scene, connect: Connect) -> None:
     await until(lambda: qqq.bid < 0.92 * quoted)
     jump(simulator, moment("2026-08-13T10:07:30"))
     await until(lambda: qqq.bid > 0.95 * quoted)
-    jump(simulator, moment("2026-08-13T10:30:00"))
+    jump(simulator, moment("2026-08-13T10:29:00"))
     await until(lambda: {2103, 2104, 10197} <= set(heard.codes()))
     await until(lambda: iwm.halted == 1)
 

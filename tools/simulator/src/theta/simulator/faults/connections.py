@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from theta.simulator.faults.kinds import CLIENT, SECONDS, FaultKind, Values, until
 from theta.simulator.faults.parameters import ABSENT, Parameter
-from theta.simulator.faults.requests import release_held, resend_ticks
+from theta.simulator.faults.requests import release_held
+from theta.simulator.gateway import ticks
 from theta.simulator.wire import codes
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ def _farm(gateway: "Gateway", values: Values) -> Values:
         if farm == "definitions":
             release_held(gateway)
         if farm == "market":
-            resend_ticks(gateway)
+            ticks.resend(gateway)
 
     gateway.faults.begin(f"farm_lost {farm}", restore, until(gateway, values))
     return {**values, "code": broken, "ends_with": restored}

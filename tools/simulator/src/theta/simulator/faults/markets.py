@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from theta.simulator.faults.kinds import SECONDS, SYMBOL, FaultKind, Values, symbols_of, until
 from theta.simulator.faults.parameters import ABSENT, FaultError, Parameter
-from theta.simulator.faults.requests import COMPETING_TEXT, resend_ticks
+from theta.simulator.faults.requests import COMPETING_TEXT
+from theta.simulator.gateway import ticks
 from theta.simulator.wire import messages
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def _freeze(gateway: "Gateway", values: Values) -> Values:
 
     def thaw() -> None:
         market.thaw(names)
-        resend_ticks(gateway)
+        ticks.resend(gateway)
 
     gateway.faults.begin(f"freeze_quotes {values['symbol']}", thaw, until(gateway, values))
     return {**values, "symbols": names}
@@ -60,11 +61,11 @@ def _blank(gateway: "Gateway", values: Values) -> Values:
     names = symbols_of(gateway, values)
     blank = gateway.exchange.market.blank_greeks
     blank.update(names)
-    resend_ticks(gateway)
+    ticks.resend(gateway)
 
     def fill_in() -> None:
         blank.difference_update(names)
-        resend_ticks(gateway)
+        ticks.resend(gateway)
 
     gateway.faults.begin(f"blank_greeks {values['symbol']}", fill_in, until(gateway, values))
     return {**values, "symbols": names}
@@ -107,7 +108,7 @@ def _compete(gateway: "Gateway", values: Values) -> Values:
 
     def leave() -> None:
         gateway.faults.competing = False
-        resend_ticks(gateway)
+        ticks.resend(gateway)
 
     gateway.faults.begin("competing_session", leave, until(gateway, values))
     return dict(values)

@@ -40,10 +40,3 @@ def release_held(gateway: "Gateway") -> None:
     held, gateway.faults.held = gateway.faults.held, []
     for session, number, values in held:
         session.request(number, values)
-
-
-def resend_ticks(gateway: "Gateway") -> None:
-    """Have every market-data line told everything again, changed or not."""
-    for session in gateway.sessions.values():
-        for line in session.subscriptions.lines.values():
-            line.sent = None

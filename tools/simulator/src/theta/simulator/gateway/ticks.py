@@ -97,6 +97,15 @@ def finish_snapshot(session: Session, line: Line) -> None:
         session.write_frames([_ended(session, line)])
 
 
+def resend(gateway: "Gateway") -> None:
+    """After a silence, start the lines that wait and tell the others everything again."""
+    for session in gateway.sessions.values():
+        for line in list(session.subscriptions.lines.values()):
+            line.sent = None
+            if not line.started:
+                first(gateway, session, line)
+
+
 def stream(gateway: "Gateway") -> None:
     """Send what changed on every started line."""
     if gateway.faults.silent:
