@@ -90,6 +90,9 @@ def corpus(version: int) -> list[list[str]]:
 
 
 VERSIONS = (157, 163, 170, 177, 178)
+"""Versions that change what the widest library sends."""
+
+OLD_VERSIONS = (100, 110, 124, 143, 150)
 
 
 class Junk:
@@ -97,6 +100,7 @@ class Junk:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
+        self._number = 0
         self._corpora = {version: corpus(version) for version in VERSIONS}
         self._kinds: tuple[tuple[int, Callable[[Random, int], bytes]], ...] = (
             (8, self._mutated),
@@ -110,9 +114,10 @@ class Junk:
     def case(self, number: int) -> tuple[int, list[bytes]]:
         """The client id to start with (-1: the API is not started) and the pieces of a stream."""
         random = Random(f"{self._seed}:{number}")
+        self._number = number
         if random.random() < 0.06:
             return -1, list(_pieces(random, self._opening(random)))
-        version = random.choice(VERSIONS)
+        version = random.choice(VERSIONS * 3 + OLD_VERSIONS)
         started = 2 + number % 7 if random.random() < 0.94 else -1
         stream = b"API\0" + frame(b"v100..%d" % version)
         if started >= 0:
@@ -123,7 +128,11 @@ class Junk:
         return started, list(_pieces(random, stream))
 
     def _mutated(self, random: Random, version: int) -> bytes:
-        fields = list(random.choice(self._corpora[version]))
+        # An old version gets what it does not expect: the fields of a newer one.
+        shapes = self._corpora.get(version, self._corpora[157])
+        fields = list(shapes[0] if random.random() < 0.1 else random.choice(shapes))
+        if fields[0] == "3":
+            fields[1] = str(100 + self._number)
         for _ in range(random.randint(0, 3)):
             at = random.randrange(1, len(fields)) if len(fields) > 1 else 0
             change = random.randrange(6)

@@ -13,11 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.simulator.conftest import options
-from theta.simulator.exchange.store import Store
-from theta.simulator.gateway.session import Session
+from tests.simulator.wire.fakes import running_gateway, started
 from theta.simulator.inprocess import ThreadedSimulator
-from theta.simulator.server import build
 from theta.simulator.wire.codes import REQUEST_NAMES
 from theta.simulator.wire.framing import (
     MAX_FRAME_BYTES,
@@ -56,30 +53,6 @@ def test_a_nul_inside_a_field_shifts_nothing() -> None:
     ]  # fmt: skip
 
 
-class Sink(asyncio.Transport):
-    """A transport that keeps what is written and knows whether it was cut."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = bytearray()
-        self.cut = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written += data
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def is_closing(self) -> bool:
-        return self.cut
-
-    def abort(self) -> None:
-        self.cut = True
-
-    def close(self) -> None:
-        self.cut = True
-
-
 @pytest.fixture(scope="module")
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
     runner = asyncio.Runner()
@@ -110,17 +83,11 @@ def test_no_request_of_any_shape_raises(
     loop: asyncio.AbstractEventLoop, requests: list[tuple[int, list[str]]]
 ) -> None:
     async def play() -> None:
-        store = Store(None)
-        gateway = build(options("broker.pacing=false"), store)
-        session, sink = Session(gateway), Sink()
-        session.connection_made(sink)
-        session.data_received(b"API\0" + frame(b"v157..176"))
-        session.data_received(encode_fields([71, 2, 1, ""]))
-        for number, fields in requests:
-            session.data_received(encode_fields([number, *fields]))
-        gateway.closed = True
-        session.connection_lost(None)
-        store.close()
+        async with running_gateway() as gateway:
+            session, _ = started(gateway, 1, 176)
+            for number, fields in requests:
+                session.data_received(encode_fields([number, *fields]))
+            session.connection_lost(None)
 
     loop.run_until_complete(play())
 

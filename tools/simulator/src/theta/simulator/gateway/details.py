@@ -1,6 +1,7 @@
 """What contract details say of a contract, put together from the market."""
 
-from datetime import time
+from datetime import date, datetime, time
+from functools import lru_cache
 
 from theta.simulator.market import calendar
 from theta.simulator.market.contracts import (
@@ -44,8 +45,7 @@ def combination_of(market: Market, symbol: str) -> Contract | None:
 def details_of(market: Market, contract: Contract, now: float) -> Details:
     """The details of ``contract`` as of ``now``."""
     exchanges = _EXCHANGES.get(contract.sec_type, OPTION_EXCHANGES)
-    liquid = calendar.hours_text(now, _HOURS_DAYS)
-    extended = calendar.hours_text(now, _HOURS_DAYS, _OPENS, _CLOSES)
+    extended, liquid = _hours(calendar.trading_date(now))
     stock = contract.sec_type == "STK"
     name = market.book.long_name(contract.symbol)
     rule, steps = market.price_rules(contract)
@@ -63,6 +63,14 @@ def details_of(market: Market, contract: Contract, now: float) -> Details:
         under_symbol=under.symbol if under else "",
         under_sec_type=under.sec_type if under else "",
     )
+
+
+@lru_cache(maxsize=8)
+def _hours(day: date) -> tuple[str, str]:
+    """Extended and regular hours from ``day`` on: the same for thousands of contracts."""
+    noon = datetime.combine(day, time(12), calendar.NEW_YORK).timestamp()
+    extended = calendar.hours_text(noon, _HOURS_DAYS, _OPENS, _CLOSES)
+    return extended, calendar.hours_text(noon, _HOURS_DAYS)
 
 
 def _kind(name: str) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from theta.simulator.gateway.gateway import Gateway
 
 _LOG = logging.getLogger("theta.simulator.session")
-_POSTED_MAX = 100_000
+POSTED_MAX = 100_000
 START_SECONDS = 30.0
 """A connection that has not started the API by then is closed."""
 
@@ -240,7 +240,7 @@ class Session(asyncio.Protocol):
         if self._queue:
             due = max(due, self._queue[-1][0])
         self._queue.extend((due, build) for build in builds)
-        if len(self._queue) > _POSTED_MAX:
+        if len(self._queue) > POSTED_MAX:
             self._drop_slow()
         if self._timer is None and self._queue:
             self._timer = self._loop.call_at(self._queue[0][0], self._flush)
