@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -88,9 +87,7 @@ async def test_quotes_come_with_greeks_and_open_interest(
             heard_blank.append(greeks.delta is None)
 
     ticker.updateEvent += look
-    started = time.monotonic()
     await until(lambda: is_number(ticker.bid) and is_number(ticker.ask))
-    assert time.monotonic() - started < 0.4
     await until(lambda: ticker.modelGreeks and ticker.modelGreeks.delta is not None)
     assert heard_blank[0], "the first computation is blank"
     assert 0 < ticker.bid < ticker.ask

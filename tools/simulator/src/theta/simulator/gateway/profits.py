@@ -1,7 +1,7 @@
 """Profit and loss of accounts and positions, as it streams to clients.
 
 The daily figure counts from the last close: what is held now at its mark, less what was held then
-at the mark of that close, less what the day's trades cost. The realized figure is the day's.
+at that close, less what the day's trades cost. The realized figure is the day's.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,6 @@ from theta.simulator.exchange.account import Account
 from theta.simulator.gateway.session import Session
 from theta.simulator.gateway.subscriptions import Profit
 from theta.simulator.market import calendar
-from theta.simulator.market.contracts import Contract
 from theta.simulator.wire import accounts as wire
 
 if TYPE_CHECKING:
@@ -125,7 +124,8 @@ def _figures(
     cost = float(position.average_cost) if position else 0.0
     mark = float(account.mark(contract, now)) * contract.multiplier if units else 0.0
     before = units - today.units
-    was = _value_at_close(gateway, account, contract, now) if before else 0.0
+    quote = gateway.exchange.market.quote(contract, now)
+    was = quote.close * contract.multiplier if before else 0.0
     return Figures(
         units=units,
         daily=units * mark - before * was - today.paid,
@@ -133,17 +133,3 @@ def _figures(
         realized=today.realized,
         worth=units * mark,
     )
-
-
-def _value_at_close(gateway: "Gateway", account: Account, contract: Contract, now: float) -> float:
-    """Value of one unit at the last close before the session of ``now``, in today's units."""
-    day = calendar.previous_session_day(calendar.trading_date(now))
-    hours = calendar.session(day)
-    closed = hours[1] - 1 if hours else now
-    worth = float(account.mark(contract, closed)) * contract.multiplier
-    if contract.is_option:
-        return worth
-    for action in gateway.exchange.market.actions(closed, now, contract.symbol):
-        if action.kind == "split":
-            worth /= action.ratio
-    return worth
