@@ -68,8 +68,8 @@ async def attack(seed: int, first: int, count: int) -> int:
         return process.memory_info().rss - settled
 
 
-async def test_a_few_hundred_cases_of_junk_harm_nobody() -> None:
-    await attack(seed=3, first=0, count=400)
+async def test_two_hundred_cases_of_junk_harm_nobody() -> None:
+    await attack(seed=3, first=0, count=200)
 
 
 @pytest.mark.slow
@@ -101,7 +101,10 @@ async def answered(session: Session, sink: Sink, request: list[object]) -> None:
     session.connection_lost(None)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    "version",
+    [157, 178, *(pytest.param(version, marks=pytest.mark.slow) for version in VERSIONS[1:-1])],
+)
 async def test_no_request_is_met_with_silence(version: int) -> None:
     async with running_gateway() as gateway:
         for name, arguments in calls():

@@ -129,14 +129,14 @@ CALM = settings(
 
 @pytest.mark.parametrize("library", [INSYNC, ASYNC], ids=lambda library: library.name)
 @given(data=st.data())
-@settings(CALM, max_examples=15)
+@settings(CALM, max_examples=10)
 def test_orders_come_back_as_they_were_sent(library: Library, data: st.DataObject) -> None:
     version = data.draw(st.sampled_from(library.versions))
     round_trip(library, version, data.draw(orders(library, version)))
 
 
 @given(data=st.data())
-@settings(CALM, max_examples=15)
+@settings(CALM, max_examples=10)
 def test_orders_of_the_official_library_come_back(
     ibapi: OfficialLibrary, data: st.DataObject
 ) -> None:
