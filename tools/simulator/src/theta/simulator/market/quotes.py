@@ -18,8 +18,7 @@ from theta.simulator.market.model import (
     model_price,
     settling_instant,
 )
-from theta.simulator.market.recorded import day_of
-from theta.simulator.market.recording import Chain, Key
+from theta.simulator.market.recording import Chain, Key, day_of
 from theta.simulator.market.reference import PRICE_RULES, Steps, increment
 from theta.simulator.market.underlying_prices import UnderlyingPrices
 from theta.simulator.randomness import whole

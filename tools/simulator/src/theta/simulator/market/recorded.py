@@ -1,12 +1,22 @@
 """Source over recorded chains; after the last of them its surface rolls forward."""
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import lru_cache
 
 from theta.simulator.market import calendar, schedule
 from theta.simulator.market.path import Path
-from theta.simulator.market.recording import Chain, Chains, Economics, Key, Recording, Row, mixed
+from theta.simulator.market.recording import (
+    Chain,
+    Chains,
+    Economics,
+    Key,
+    Recording,
+    Slice,
+    day_of,
+    mixed,
+)
+from theta.simulator.market.smile import Smile
 from theta.simulator.market.source import Line
 
 _LOOK_BACK = 6
@@ -14,11 +24,6 @@ _WEEKS, _MONTHS, _EACH_SIDE = 8, 4, 60
 _DAILY = frozenset({"SPY", "QQQ", "IWM", "SPX", "XSP"})
 _DAILY_AHEAD = 14
 _REACH = 2.5
-
-
-def day_of(expiry: str) -> date:
-    """The calendar day of YYYYMMDD."""
-    return datetime.strptime(expiry, "%Y%m%d").replace(tzinfo=UTC).date()
 
 
 class RecordedSource:
@@ -119,50 +124,47 @@ class RecordedSource:
         return None
 
     def line(self, key: Key, epoch: float) -> Line:
-        """The recorded line on its way to the next chain; off the recording, its surface."""
+        """The surface of the expiry on its way to the next chain, with what the recorded line
+        adds to it, if there is one. All lines of an expiry share the surface."""
         index = self._recording.index_at(epoch)
-        chain = self._found(key, index)
-        if chain is None:
-            return self._unrecorded(key, index)
-        own = _terms(chain, key)
-        following = index + 1
-        if following >= len(self._chains) or epoch < chain.taken_at:
-            return own
-        later = self._chains.at(following)
-        if key not in later.rows:
-            return own
-        then = _terms(later, key)
-        span = later.taken_at - chain.taken_at
-        return _blend(own, then, (epoch - chain.taken_at) / span, chain.rows[key])
+        chain, following = self._chains.at(index), None
+        share = 0.0
+        if index + 1 < len(self._chains) and epoch >= chain.taken_at:
+            following = self._chains.at(index + 1)
+            share = (epoch - chain.taken_at) / (following.taken_at - chain.taken_at)
+        near, far, weight, basis = self._surface(key[0], index, following, share)
+        found = self._found(key, index)
+        if found is None:
+            return Line(near, far, weight, basis=basis)
+        offset, half = found.residual(key)
+        if following is not None and key in following.rows:
+            then_offset, then_half = following.residual(key)
+            offset, half = (
+                offset + share * (then_offset - offset),
+                half + share * (then_half - half),
+            )
+        return Line(near, far, weight, 1.0, basis, offset, half, found.rows[key])
 
-    def _unrecorded(self, key: Key, index: int) -> Line:
-        chain = self._chains.at(index)
-        years = chain.years(key[0])
-        found = chain.slice(key[0])
-        if found is not None:
-            return Line(found.smile, found.smile, 0.0, basis=found.basis)
-        near, far, weight = mixed(chain.slices(), years)
-        return Line(near, far, weight)
+    def _surface(
+        self, expiry: str, index: int, following: Chain | None, share: float
+    ) -> tuple[Smile, Smile, float, float]:
+        """Two smiles, the share of the second, and the basis of one expiry."""
+        now = self._slice(expiry, index)
+        then = following.slice(expiry) if following is not None else None
+        if now is None and then is None:
+            chain = self._chains.at(index)
+            near, far, weight = mixed(chain.slices(), chain.years(expiry))
+            return near, far, weight, 0.0
+        if now is None or then is None:
+            only = now or then
+            assert only is not None
+            return only.smile, only.smile, 0.0, only.basis
+        return now.smile, then.smile, share, now.basis + share * (then.basis - now.basis)
 
-
-def _terms(chain: Chain, key: Key) -> Line:
-    found = chain.slice(key[0])
-    offset, half = chain.residual(key)
-    if found is None:
-        near, far, weight = mixed(chain.slices(), chain.years(key[0]))
-        return Line(near, far, weight, 1.0, 0.0, 0.0, half, chain.rows[key])
-    return Line(found.smile, found.smile, 0.0, 1.0, found.basis, offset, half, chain.rows[key])
-
-
-def _blend(now: Line, then: Line, share: float, row: Row) -> Line:
-    """Part of the way from one recorded line to the same line in the next chain."""
-    half_now, half_then = now.half_spread or 0.0, then.half_spread or 0.0
-    return Line(
-        near=now.near,
-        far=then.near,
-        weight=share,
-        basis=now.basis + share * (then.basis - now.basis),
-        offset=now.offset + share * (then.offset - now.offset),
-        half_spread=half_now + share * (half_then - half_now),
-        row=row,
-    )
+    def _slice(self, expiry: str, index: int) -> Slice | None:
+        """The slice of the newest chain up to number ``index`` that has one."""
+        for number in range(index, max(-1, index - _LOOK_BACK), -1):
+            found = self._chains.at(number).slice(expiry)
+            if found is not None:
+                return found
+        return None

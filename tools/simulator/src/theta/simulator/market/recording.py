@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from math import exp, log, sqrt
 from statistics import median
@@ -212,6 +212,11 @@ class Recording:
                 break
             newest = index
         return newest
+
+
+def day_of(expiry: str) -> date:
+    """The calendar day of YYYYMMDD."""
+    return datetime.strptime(expiry, "%Y%m%d").replace(tzinfo=UTC).date()
 
 
 class Chains:

@@ -9,8 +9,7 @@ from math import exp, log, sqrt
 
 from theta.simulator.market import calendar, pricing, schedule
 from theta.simulator.market.path import Path
-from theta.simulator.market.recorded import day_of
-from theta.simulator.market.recording import Chain, Key, Slice, mixed
+from theta.simulator.market.recording import Chain, Key, Slice, day_of, mixed
 from theta.simulator.market.smile import skewed
 from theta.simulator.market.source import Line, SymbolSource
 from theta.simulator.randomness import gauss
