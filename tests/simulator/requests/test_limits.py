@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.conftest import POLITE, errors_of, stock, until
+from tests.simulator.conftest import POLITE, until
 from tests.simulator.requests.conftest import SPY_FIELDS
 from theta.simulator.gateway.limits import HistoryPacing, Limits
 from theta.simulator.inprocess import ThreadedSimulator
@@ -116,10 +116,9 @@ def test_six_requests_for_one_contract_within_two_seconds_are_too_many() -> None
 
 
 async def test_a_read_only_interface_exercises_nothing(
-    start: Callable[..., ThreadedSimulator], connect: Callable[..., Any]
+    start: Callable[..., ThreadedSimulator], raw: Callable[..., Any]
 ) -> None:
-    client = await connect(start(*POLITE, "broker.read_only=true"))
-    spy = await stock(client)
-    heard = errors_of(client)
-    client.exerciseOptions(spy, 1, 1, "DU1234567", 0)
-    await until(lambda: [code for _, code, _ in heard] == [321])
+    client = await raw(start(*POLITE, "broker.read_only=true"))
+    put = (0, "SPY", "OPT", "20260918", 740.0, "P", "100", "SMART", "USD", "", "")
+    client.send(21, 2, 5, *put, 1, 1, "", 0)
+    await until(lambda: client.errors() == [(5, 321)])
