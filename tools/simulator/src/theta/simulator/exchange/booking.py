@@ -11,8 +11,8 @@ from theta.simulator.exchange.commissions import PLANS, Charged, charge
 from theta.simulator.exchange.matching import Fill
 from theta.simulator.exchange.model import Execution, Flow, Order
 from theta.simulator.exchange.register import order_change
+from theta.simulator.exchange.sessions import day_of
 from theta.simulator.exchange.store import Store
-from theta.simulator.market import calendar
 from theta.simulator.market.contracts import Contract
 from theta.simulator.market.quotes import Market
 
@@ -181,7 +181,7 @@ class Books:
             cumulative=cumulative,
             average_price=average,
             at=at,
-            day=calendar.trading_date(at).isoformat(),
+            day=day_of(int(at)),
             exchange="ARCA" if contract.sec_type == "STK" else "CBOE",
             commission=commission,
             realized=realized,
@@ -219,7 +219,7 @@ class Books:
                     cumulative=abs(signed),
                     average_price=price,
                     at=at,
-                    day=calendar.trading_date(at).isoformat(),
+                    day=day_of(int(at)),
                     exchange=BOOK_EXCHANGE,
                     commission=_ZERO,
                     realized=realized,

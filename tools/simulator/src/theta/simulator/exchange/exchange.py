@@ -447,6 +447,8 @@ class Exchange(Register):
         self.store.write([("shift", symbol, {"factor": self.market.shifts[symbol]})])
 
     def save_clock(self) -> None:
+        """Write the market time, and up to when each working order has seen the market."""
+        self._stage(*self.working.values())
         self.store.write([("clock", "all", self.clock.dump())])
 
     def _tell(self, order: Order, what: str) -> None:

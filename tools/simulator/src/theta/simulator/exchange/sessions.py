@@ -28,6 +28,17 @@ def _instant(day: date, at: time) -> float:
     return datetime.combine(day, at, calendar.NEW_YORK).timestamp()
 
 
+@lru_cache(maxsize=4096)
+def _regular(second: int) -> Span:
+    return calendar.next_session(second)
+
+
+@lru_cache(maxsize=4096)
+def day_of(second: int) -> str:
+    """The New York date (ISO) of an epoch second."""
+    return calendar.trading_date(second).isoformat()
+
+
 def around_the_clock(contract: Contract, *, outside_rth: bool) -> bool:
     """Whether the order may trade outside the regular session: stocks alone do."""
     return outside_rth and contract.sec_type == "STK"
@@ -36,7 +47,7 @@ def around_the_clock(contract: Contract, *, outside_rth: bool) -> bool:
 def span(contract: Contract, epoch: float, *, outside_rth: bool) -> Span:
     """The hours that are running or come next for an order on ``contract``."""
     if not around_the_clock(contract, outside_rth=outside_rth):
-        return calendar.next_session(epoch)
+        return _regular(int(epoch))
     day = calendar.trading_date(epoch)
     while True:
         hours = extended(day)
@@ -48,6 +59,7 @@ def span(contract: Contract, epoch: float, *, outside_rth: bool) -> Span:
 def is_open(contract: Contract, epoch: float, *, outside_rth: bool) -> bool:
     """Whether an order on ``contract`` may trade at ``epoch``."""
     if not around_the_clock(contract, outside_rth=outside_rth):
-        return calendar.is_open(epoch)
+        opens, closes = _regular(int(epoch))
+        return opens <= epoch < closes
     hours = extended(calendar.trading_date(epoch))
     return hours is not None and hours[0] <= epoch < hours[1]
