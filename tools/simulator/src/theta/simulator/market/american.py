@@ -11,7 +11,7 @@ Neither is ever worth less than the European option or than exercise at once.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import erf, exp, isfinite, log, pi, sqrt
+from math import erf, exp, floor, isfinite, log, pi, sqrt
 
 from theta.simulator.market.pricing import RATE, Greeks
 from theta.simulator.market.pricing import price as european_price
@@ -20,6 +20,7 @@ _ROOT_HALF = sqrt(0.5)
 _PDF_SCALE = 1.0 / sqrt(2.0 * pi)
 _LOW_VOL, _HIGH_VOL = 1e-3, 10.0
 _YEAR_DAYS = 365.0
+_VOL_STEP, _TIME_STEP, _CARRY_STEP = 0.04, 0.01, 5e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +76,46 @@ def price(terms: Terms, vol: float, spot: float | None = None, years: float | No
 
 def _put(spot: float, held: float, terms: Terms, years: float, vol: float) -> float:
     """The American put above its critical price; ``held`` is the European put."""
-    found = _critical(round(years, 9), vol, terms.carry, terms.rate)
+    found = _boundary(years, vol, terms.carry, terms.rate)
     if found is None:
         return held
-    ratio, power, premium = found
-    if spot <= ratio * terms.strike:
-        return terms.strike - spot
-    grown = power * log(spot / (ratio * terms.strike))
-    return held + terms.strike * premium * exp(grown) if grown > -40.0 else held
+    ratio, power = found
+    strike = terms.strike
+    if spot <= ratio * strike:
+        return strike - spot
+    grown = power * log(spot / (ratio * strike))
+    if grown < -30.0:
+        return held
+    at_boundary = european_price(
+        is_call=False, spot=ratio, strike=1.0, years=years, vol=vol, carry=terms.carry,
+        rate=terms.rate,
+    )  # fmt: skip
+    return held + strike * max(0.0, 1.0 - ratio - at_boundary) * exp(grown)
 
 
-@lru_cache(maxsize=4096)
-def _critical(
-    years: float, vol: float, carry: float, rate: float
-) -> tuple[float, float, float] | None:
-    """Critical price, exponent and premium at the critical price of a put of strike 1.
+def _boundary(years: float, vol: float, carry: float, rate: float) -> tuple[float, float] | None:
+    """Critical price of a put of strike 1, and the exponent of its premium.
 
-    ``None`` where the quadratic equation has no use in floating point: the premium is then nothing.
+    Solved on a grid of volatilities, times and rates, and read off between two volatilities: the
+    boundary moves little from one to the next, and the premium joins the exercise value at it
+    whatever it is.
     """
+    place = log(vol) / _VOL_STEP
+    node = floor(place)
+    when, cost = round(log(years) / _TIME_STEP), round(carry / _CARRY_STEP)
+    low = _critical(when, node, cost, rate)
+    high = _critical(when, node + 1, cost, rate)
+    if low is None or high is None:
+        return None
+    share = place - node
+    return low[0] + share * (high[0] - low[0]), low[1] + share * (high[1] - low[1])
+
+
+@lru_cache(maxsize=65_536)
+def _critical(when: int, node: int, cost: int, rate: float) -> tuple[float, float] | None:
+    """The boundary at one point of the grid; ``None`` where the quadratic equation has no use in
+    floating point: the premium is then nothing."""
+    years, vol, carry = exp(when * _TIME_STEP), exp(node * _VOL_STEP), cost * _CARRY_STEP
     variance = vol * vol
     m, n, k = 2.0 * rate / variance, 2.0 * carry / variance, 1.0 - exp(-rate * years)
     power = 0.5 * (1.0 - n - sqrt((n - 1.0) ** 2 + 4.0 * m / k))
@@ -102,13 +125,10 @@ def _critical(
     reach = (carry * years - 2.0 * root) / (1.0 - lowest)
     at = lowest + (1.0 - lowest) * exp(min(reach, 0.0))
     growth, discount = exp((carry - rate) * years), exp(-rate * years)
-    slack = 1.0
     for _ in range(30):
         d1 = (log(at) + carry * years) / root + 0.5 * root
         tail = growth * _cdf(-d1)
-        held = discount * _cdf(root - d1) - at * tail
-        slack = 1.0 - tail
-        value = held - slack * at / power
+        value = discount * _cdf(root - d1) - at * tail - (1.0 - tail) * at / power
         if abs(1.0 - at - value) < 1e-8:
             break
         density = exp(-0.5 * d1 * d1) * _PDF_SCALE
@@ -117,7 +137,7 @@ def _critical(
         if not 0.0 < moved < 1.0:
             return None
         at = moved
-    return at, power, max(0.0, -slack * at / power)
+    return at, power
 
 
 def greeks(terms: Terms, vol: float) -> Greeks:
@@ -148,7 +168,7 @@ def implied_vol(target: float, terms: Terms, guess: float = 0.25) -> float | Non
     """The volatility that gives ``target``; ``None`` where none in 0.001..10 does, as for a price
     at or below the value of exercising at once.
 
-    Newton's steps inside a bracket that only shrinks, to a price within 1e-7 or a volatility
+    Secant steps inside a bracket that only shrinks, to a price within 1e-7 or a volatility
     within 1e-8.
     """
     if terms.years <= 0 or not isfinite(target) or target <= 0:
@@ -157,7 +177,9 @@ def implied_vol(target: float, terms: Terms, guess: float = 0.25) -> float | Non
     if not price(terms, low) + 1e-9 < target < price(terms, high):
         return None
     vol = min(max(guess, 0.01), 5.0)
-    for _ in range(60):
+    slope = 0.0
+    last: tuple[float, float] | None = None
+    for _ in range(80):
         value = price(terms, vol)
         error = value - target
         if abs(error) < 1e-7:
@@ -168,8 +190,11 @@ def implied_vol(target: float, terms: Terms, guess: float = 0.25) -> float | Non
             low = vol
         if high - low < 1e-8:
             return vol
-        bump = 1e-4 * vol
-        slope = (price(terms, vol + bump) - value) / bump
+        if last is None:
+            slope = (price(terms, 1.001 * vol) - value) / (0.001 * vol)
+        elif vol != last[0]:
+            slope = (value - last[1]) / (vol - last[0])
+        last = (vol, value)
         vol = vol - error / slope if slope > 1e-6 else 0.0
         if not low < vol < high:
             vol = sqrt(low * high)

@@ -1,8 +1,13 @@
 """Sessions of the US equity and option markets (New York time)."""
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from typing import ParamSpec, TypeVar, cast
 from zoneinfo import ZoneInfo
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 NEW_YORK = ZoneInfo("America/New_York")
 ZONE_NAME = "America/New_York"
@@ -39,6 +44,45 @@ def _observed(day: date) -> date | None:
     return day
 
 
+_EXTRA: set[date] = set()
+_KEPT: list[Callable[[], None]] = []
+
+
+def by_sessions(maxsize: int) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """``lru_cache`` for what follows from the session days: emptied when one is added."""
+
+    def keep(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        kept = lru_cache(maxsize=maxsize)(function)
+        _KEPT.append(kept.cache_clear)
+        return cast("Callable[_P, _R]", kept)
+
+    return keep
+
+
+def when_sessions_change(forget: Callable[[], None]) -> None:
+    """Call ``forget`` whenever a session day is added."""
+    _KEPT.append(forget)
+
+
+def add_session(day: date) -> None:
+    """Make ``day`` a session day with the usual hours, whatever its weekday, for this process.
+
+    Markets that are open already keep their prices: add days before opening one.
+    """
+    if not is_session_day(day):
+        _EXTRA.add(day)
+        for forget in _KEPT:
+            forget()
+
+
+def remove_sessions() -> None:
+    """Take back every added session day."""
+    if _EXTRA:
+        _EXTRA.clear()
+        for forget in _KEPT:
+            forget()
+
+
 @lru_cache(maxsize=16)
 def holidays(year: int) -> frozenset[date]:
     """Full-day closures of the NYSE by its standing rules (since 2022); one-off closures are not
@@ -68,10 +112,10 @@ def _closes_early(day: date) -> bool:
 
 
 def is_session_day(day: date) -> bool:
-    return day.weekday() < 5 and day not in holidays(day.year)
+    return (day.weekday() < 5 and day not in holidays(day.year)) or day in _EXTRA
 
 
-@lru_cache(maxsize=4096)
+@by_sessions(4096)
 def session(day: date) -> tuple[float, float] | None:
     """Opening and closing instants of ``day`` in epoch seconds; ``None`` when the market stays
     closed."""
@@ -119,7 +163,7 @@ def session_days_back(day: date, count: int) -> list[date]:
     return days[::-1]
 
 
-@lru_cache(maxsize=512)
+@by_sessions(8192)
 def previous_session_day(day: date) -> date:
     """The last session day before ``day``."""
     return session_days_back(day - timedelta(1), 1)[0]
@@ -140,7 +184,7 @@ def next_midnight(epoch: float) -> float:
     return _instant(trading_date(epoch) + timedelta(1), time(0))
 
 
-@lru_cache(maxsize=512)
+@by_sessions(512)
 def expiry_instant(expiry: str) -> float:
     """When an option of ``expiry`` (YYYYMMDD) stops trading."""
     day = datetime.strptime(expiry, "%Y%m%d").replace(tzinfo=UTC).date()

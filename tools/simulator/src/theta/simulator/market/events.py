@@ -27,7 +27,7 @@ class DividendPlan:
         return _ex_dates(self.months, self.day, year)
 
 
-@lru_cache(maxsize=4096)
+@calendar.by_sessions(4096)
 def _ex_dates(months: tuple[int, ...], day: int, year: int) -> list[date]:
     found: list[date] = []
     for month in months:

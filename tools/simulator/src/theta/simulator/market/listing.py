@@ -61,7 +61,7 @@ class Listing:
             return [c for c in map(self._book.stock, named) if c and query.accepts(c)]
         if query.sec_type != "OPT":
             return []
-        return [c for c in self._options(query, epoch) if query.accepts(c)]
+        return list(self._options(query, epoch))
 
     def _options(self, query: Query, epoch: float) -> Iterator[Contract]:
         local = query.local_symbol
@@ -76,14 +76,23 @@ class Listing:
             if named not in ("", option_class.name):
                 continue
             if len(expiry) == 8 and expiry.isdecimal() and strike > 0 and right:
-                one = self._one(option_class, (expiry, strike, right), epoch, query)
-                yield from one
-                continue
-            for listed in self._expiries(option_class, epoch):
-                if listed.startswith(expiry):
-                    for k, side in self._lines(option_class, listed, epoch):
-                        if strike in (0.0, k) and right in ("", side):
-                            yield self._book.option(symbol, listed, k, side, option_class.name)
+                found = self._one(option_class, (expiry, strike, right), epoch, query)
+            else:
+                found = self._narrow(option_class, (expiry, strike, right), epoch)
+            for place, contract in enumerate(found):
+                # What is left to compare is the same for the whole class.
+                if place == 0 and not query.accepts(contract):
+                    break
+                yield contract
+
+    def _narrow(self, item: OptionClass, key: Key, epoch: float) -> Iterator[Contract]:
+        """The listed contracts of a class; expiry, strike and right as far as they are given."""
+        expiry, strike, right = key
+        for listed in self._expiries(item, epoch):
+            if listed.startswith(expiry):
+                for k, side in self._lines(item, listed, epoch):
+                    if strike in (0.0, k) and right in ("", side):
+                        yield self._book.option(item.symbol, listed, k, side, item.name)
 
     def _one(self, item: OptionClass, key: Key, epoch: float, query: Query) -> Iterator[Contract]:
         """The contract of complete terms, if it is listed, or was and may have expired."""

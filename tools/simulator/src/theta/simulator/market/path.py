@@ -29,6 +29,15 @@ _OPENINGS: dict[date, float] = {_AXIS_START: 0.0}
 _EDGES = [_AXIS_START, _AXIS_START]
 
 
+def _measure_anew() -> None:
+    _OPENINGS.clear()
+    _OPENINGS[_AXIS_START] = 0.0
+    _EDGES[:] = [_AXIS_START, _AXIS_START]
+
+
+calendar.when_sessions_change(_measure_anew)
+
+
 def _axis_at_open(day: date) -> float:
     """Market seconds at the opening of session day ``day``, negative before the axis' start."""
     while day > _EDGES[1]:
@@ -46,7 +55,7 @@ def _axis_at_open(day: date) -> float:
     return _OPENINGS[day]
 
 
-@lru_cache(maxsize=256)
+@calendar.by_sessions(256)
 def _session_axis(day: date) -> tuple[float, float, float]:
     """Opening and closing instant of the last session up to ``day``, and the axis at its
     opening."""
@@ -114,6 +123,7 @@ class PricePath:
         self._last_pin = (max(epoch for epoch, _ in pins), pins[-1][1])
         self._recorded_past = dict(past or {})
         self._past: dict[date, float] = {}
+        self._earliest = self._first_day
         self.actions: Callable[[float, float], list[CorporateAction]] = _no_actions
         self._factor = lru_cache(maxsize=4096)(self._factor_after)
         self._node = lru_cache(maxsize=16_384)(self._gauss)
@@ -216,22 +226,23 @@ class PricePath:
         earlier = [known_day for known_day in self._recorded_past if known_day < day]
         if earlier:
             return self._recorded_past[max(earlier)]
-        if not self._past:
-            self._past = self._walk_back()
-        return self._past.get(day, self._past[min(self._past)])
+        return self._walked_back(day)
 
-    def _walk_back(self) -> dict[date, float]:
+    def _walked_back(self, day: date) -> float:
+        """A close before all that is known; the walk goes on as far as it is asked for."""
+        if not self._past:
+            first = min(self._recorded_past, default=self._first_day)
+            known = self._recorded_past.get(first)
+            self._past[first] = exp(self._points[0][1]) if known is None else known
+            self._earliest = first
         daily = self._vol * sqrt(_YEAR_AXIS_SECONDS / 252)
-        first = min(self._recorded_past, default=self._first_day)
-        known = self._recorded_past.get(first)
-        close = exp(self._points[0][1]) if known is None else known
-        found = {}
-        days = calendar.session_days_back(first, _HISTORY_DAYS + 1)[::-1]
-        for back, day in enumerate(days):
-            found[day] = close
+        while day < self._earliest and len(self._past) <= _HISTORY_DAYS:
+            move = daily * gauss(self._seed, "past", self._symbol, len(self._past) - 1)
+            close = self._past[self._earliest]
+            self._earliest = calendar.previous_session_day(self._earliest)
             # The small downward drift going back is the equity premium going forward.
-            close *= exp(daily * gauss(self._seed, "past", self._symbol, back) - 0.0003)
-        return found
+            self._past[self._earliest] = close * exp(move - 0.0003)
+        return self._past.get(day, self._past[self._earliest])
 
 
 class DerivedPath:
@@ -277,6 +288,6 @@ class DerivedPath:
         return min(high, max(low, self._scale * float((base / before) ** self.response)))
 
 
-@lru_cache(maxsize=512)
+@calendar.by_sessions(512)
 def _sessions_before(day: date, count: int) -> date:
     return calendar.session_days_back(day, count + 1)[0]

@@ -1,8 +1,8 @@
 """Moves a recording to other dates, so that its first session is a given day.
 
-Sessions map to sessions one by one. An expiry keeps its distance in days: a Friday expiry becomes
-that of the nearest week, another one the session at that distance, unless a Friday expiry is there
-already or there is no session.
+Sessions map to sessions one by one. A Friday expiry becomes the Friday expiry nearest to the same
+number of days ahead, another one that of the session that stands for its day, unless a Friday
+expiry is there already.
 """
 
 from collections.abc import Callable, Mapping
@@ -44,9 +44,8 @@ class Redating:
         moved = old + (self.new - self.old)
         if schedule.is_week_expiry(old):
             return f"{schedule.week_expiry(_nearest_friday(moved)):%Y%m%d}"
-        if schedule.is_week_expiry(moved) or not calendar.is_session_day(moved):
-            return None
-        return f"{moved:%Y%m%d}"
+        counted = self.day(old)
+        return None if schedule.is_week_expiry(counted) else f"{counted:%Y%m%d}"
 
 
 def _nearest_friday(day: date) -> date:
@@ -69,7 +68,7 @@ def session_up_to(day: date) -> date:
     return day
 
 
-@lru_cache(maxsize=65_536)
+@calendar.by_sessions(65_536)
 def _counted(old: date, new: date, day: date) -> date:
     """``new`` moved by as many sessions as ``day`` is from ``old``."""
     one = timedelta(1 if day > old else -1)

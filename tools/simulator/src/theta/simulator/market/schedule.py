@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from datetime import date, timedelta
-from functools import lru_cache
 
 from theta.simulator.market import calendar
 from theta.simulator.market.events import third_friday
@@ -48,7 +47,7 @@ def _months(first: date, last: date) -> Iterable[tuple[int, int]]:
         year, month = (year + 1, 1) if month == 12 else (year, month + 1)
 
 
-@lru_cache(maxsize=1024)
+@calendar.by_sessions(1024)
 def expiries(day: date, weeks: int, months: int, days: int = 0) -> tuple[str, ...]:
     """Expiries (YYYYMMDD, sorted) listed on ``day``: that of every week for ``weeks`` weeks, the
     standard ones for ``months`` months, and every session for ``days`` calendar days.
@@ -67,7 +66,7 @@ def expiries(day: date, weeks: int, months: int, days: int = 0) -> tuple[str, ..
     return tuple(f"{one:%Y%m%d}" for one in sorted(found) if day <= one <= until)
 
 
-@lru_cache(maxsize=256)
+@calendar.by_sessions(256)
 def volatility_expiries(day: date, months: int) -> tuple[str, ...]:
     """Monthly expiries of options on a volatility index listed on ``day``."""
     last = day + timedelta(31 * months)

@@ -1,5 +1,6 @@
 """Source over daily closes alone: options on a modelled volatility surface."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -62,7 +63,7 @@ class SyntheticSource:
         self.known_from = 0.0
         self._surface = surface
         self._listing = listing
-        self._slices: list[Slice] = []
+        self._slices: dict[int, Slice] = {}
         self._strikes = lru_cache(maxsize=512)(self._strikes_on)
         self._level = lru_cache(maxsize=256)(self._level_on)
 
@@ -112,17 +113,17 @@ class SyntheticSource:
     def line(self, key: Key, epoch: float) -> Line:
         """The surface at the key's time to expiry."""
         years = max(0.0, calendar.expiry_instant(key[0]) - epoch) / pricing.YEAR_SECONDS
-        near, far, weight = mixed(self._surface_slices(), years)
+        place = bisect_right(_TENORS, years)
+        around = [self._slice(i) for i in (place - 1, place) if 0 <= i < len(_TENORS)]
+        near, far, weight = mixed(around, years)
         return Line(near, far, weight, level=self._level(calendar.trading_date(epoch)))
 
-    def _surface_slices(self) -> list[Slice]:
-        if not self._slices:
-            surface = self._surface
-            self._slices = [
-                Slice(skewed(surface.at_the_money(t), surface.skew, 2.0 * t), t, 0.0)
-                for t in _TENORS
-            ]
-        return self._slices
+    def _slice(self, place: int) -> Slice:
+        if place not in self._slices:
+            surface, years = self._surface, _TENORS[place]
+            smile = skewed(surface.at_the_money(years), surface.skew, 2.0 * years)
+            self._slices[place] = Slice(smile, years, 0.0)
+        return self._slices[place]
 
     def _level_on(self, day: date) -> float:
         """What that day makes of the surface's volatility."""
