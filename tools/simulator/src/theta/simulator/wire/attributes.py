@@ -14,6 +14,9 @@ from theta.simulator.wire.fields import Fields, malformed, parse_number, parse_w
 Attributes = dict[str, str]
 """API name → text; a missing name is unset."""
 
+UNUSED = "-"
+"""The name of a field that nobody uses any more."""
+
 _UNSET_ABOVE = 1.7e308
 _ROWS_MAX = 100
 _INFINITE = frozenset({"infinity", "infinite", "inf"})
@@ -261,4 +264,4 @@ _LISTS: dict[str, ListReader] = {
     "deltaNeutralContract": _hedge_contract,
 }
 TABLE |= {name: Attribute(_text, "", read_list=read) for name, read in _LISTS.items()}
-"""Every attribute by its API name. ``-`` is a field that nobody uses any more."""
+"""Every attribute by its API name."""

@@ -78,13 +78,14 @@ class Fields:
         for _ in range(count):
             self.text()
 
-    def place(self) -> tuple[list[str], int]:
-        """All fields and the index of the next one, for a reader in a hurry; see ``seek``."""
-        return self._values, self._next
-
-    def seek(self, index: int) -> None:
-        """Go on at ``index``."""
-        self._next = index
+    def take(self, count: int) -> list[str]:
+        """The next ``count`` fields."""
+        after = self._next + count
+        if after > len(self._values):
+            raise malformed("The request ended early.")
+        taken = self._values[self._next : after]
+        self._next = after
+        return taken
 
     def left(self) -> int:
         return len(self._values) - self._next

@@ -1,10 +1,18 @@
 """Which order attributes a message carries, in which order, and since which server version."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
-from theta.simulator.wire.attributes import TABLE, Attribute, Attributes, rows_of
-from theta.simulator.wire.fields import Fields, malformed
+from theta.simulator.wire.attributes import (
+    TABLE,
+    UNUSED,
+    Attribute,
+    Attributes,
+    ListReader,
+    rows_of,
+)
+from theta.simulator.wire.fields import Fields
 
 _EVER = 1_000_000
 Condition = Callable[[Attributes], bool]
@@ -22,20 +30,45 @@ class Item:
     when: Condition | None
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Neighbouring single fields under one condition, or one list."""
+
+    when: Condition | None
+    singles: tuple[tuple[str, frozenset[str], Attribute], ...]
+    """Name, texts that mean unset, attribute."""
+
+    unset: tuple[tuple[str, str], ...]
+    """Name, text for unset."""
+
+    listed: tuple[str, ListReader] | None
+
+
 class Layout:
     """The fields of one message, for every version."""
 
     def __init__(self, *items: Item) -> None:
         self._items = items
-        self._by_version: dict[int, tuple[Item, ...]] = {}
+        self._by_version: dict[int, tuple[Run, ...]] = {}
 
-    def at(self, version: int) -> tuple[Item, ...]:
+    def at(self, version: int) -> tuple[Run, ...]:
         """The part that ``version`` carries."""
         if version not in self._by_version:
-            self._by_version[version] = tuple(
-                item for item in self._items if item.since <= version < item.until
-            )
+            carried = [item for item in self._items if item.since <= version < item.until]
+            self._by_version[version] = tuple(_runs(carried))
         return self._by_version[version]
+
+
+def _runs(items: list[Item]) -> Iterator[Run]:
+    """The same fields in as few pieces as can be."""
+    # A list never shares its piece: it has a number of fields that only its reader knows.
+    for (when, reader), group in groupby(items, lambda item: (item.when, item.attribute.read_list)):
+        if reader is None:
+            named = [(item.name, item.attribute) for item in group]
+            singles = tuple((name, attribute.blanks, attribute) for name, attribute in named)
+            yield Run(when, singles, tuple((name, one.unset) for name, one in named), None)
+        else:
+            yield from (Run(when, (), (), (item.name, reader)) for item in group)
 
 
 def _items(
@@ -262,38 +295,36 @@ def read(layout: Layout, fields: Fields, version: int, attributes: Attributes) -
 
     Raises ``RequestError`` 320 for a field that cannot be read.
     """
-    values, at = fields.place()
-    end = len(values)
-    for item in layout.at(version):
-        if item.when is not None and not item.when(attributes):
+    for run in layout.at(version):
+        if run.when is not None and not run.when(attributes):
             continue
-        attribute = item.attribute
-        if attribute.read_list is not None:
-            fields.seek(at)
-            value = attribute.read_list(fields)
-            _, at = fields.place()
-        elif at >= end:
-            raise malformed("The request ended early.")
-        else:
-            text, at = values[at], at + 1
+        if run.listed is not None:
+            name, read_list = run.listed
+            rows = read_list(fields)
+            if rows:
+                attributes[name] = rows
+            continue
+        texts = fields.take(len(run.singles))
+        for (name, blanks, attribute), text in zip(run.singles, texts, strict=True):
             # Nearly every field of nearly every order is unset.
-            value = "" if text in attribute.blanks else attribute.parse(text)
-        if value and value != attribute.unset and item.name != "-":
-            attributes[item.name] = value
-    fields.seek(at)
+            if text not in blanks and name != UNUSED:
+                value = attribute.parse(text)
+                if value and value != attribute.unset:
+                    attributes[name] = value
 
 
 def write(layout: Layout, attributes: Attributes, version: int) -> list[object]:
     """The fields of ``layout``."""
     fields: list[object] = []
-    for item in layout.at(version):
-        if item.when is not None and not item.when(attributes):
+    told = attributes.get
+    for run in layout.at(version):
+        if run.when is not None and not run.when(attributes):
             continue
-        if item.attribute.read_list is not None:
-            rows = rows_of(attributes, item.name)
-            fields.append(len(rows))
-            for row in rows:
-                fields += row
-        else:
-            fields.append(attributes.get(item.name) or item.attribute.unset)
+        if run.listed is None:
+            fields += [told(name) or unset for name, unset in run.unset]
+            continue
+        rows = rows_of(attributes, run.listed[0])
+        fields.append(len(rows))
+        for row in rows:
+            fields += row
     return fields

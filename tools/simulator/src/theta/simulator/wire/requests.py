@@ -130,7 +130,7 @@ def read_order(fields: Fields, version: int) -> tuple[Query, OrderRequest]:
     if query.sec_type == "BAG" and not legs:
         cause = "The combination has no legs."
         raise RequestError(321, f"Error validating request.-'bM' : cause - {cause}")
-    return replace(query, legs=legs), _request(attributes)
+    return replace(query, legs=legs) if legs else query, _request(attributes)
 
 
 def _request(attributes: Attributes) -> OrderRequest:
