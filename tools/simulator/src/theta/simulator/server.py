@@ -6,7 +6,8 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -145,18 +146,36 @@ def _identity(options: Options) -> dict[str, Any]:
     return identity
 
 
+def _beginning(options: Options, store: Store) -> tuple[float, date | None]:
+    """When the market starts and, if dates are moved, the day of its first session.
+
+    A state file keeps what it began with.
+    """
+    known = store.load("beginning").get("all")
+    if known is not None:
+        day = known["first_day"]
+        return known["start"], None if day is None else date.fromisoformat(day)
+    start, first_day = options.scenario.start, None
+    if options.today is not None:
+        start = options.today
+        first_day = calendar.trading_date(calendar.next_session(start)[0])
+    day = None if first_day is None else first_day.isoformat()
+    store.write([("beginning", "all", {"start": start, "first_day": day})])
+    return start, first_day
+
+
 def build(options: Options, store: Store) -> Gateway:
     """The gateway of a scenario over the state in ``store``; needs a running event loop."""
-    scenario, first_day = options.scenario, None
-    if options.today is not None:
-        first_day = calendar.trading_date(calendar.next_session(options.today)[0])
-        scenario = replace(scenario, start=options.today)
     store.belong_to(_identity(options))
+    scenario = options.scenario
+    start, first_day = _beginning(options, store)
     market = open_market(
         options.seed,
         scenario.sources,
         yearly_vol=scenario.yearly_volatility,
         first_day=first_day,
+        start=start,
+        rate=scenario.rate,
     )
     market.events.add(scenario.actions)
     behaviour = Behaviour(
@@ -172,19 +191,19 @@ def build(options: Options, store: Store) -> Gateway:
         early_assignment=scenario.early_assignment,
         commission_plan=scenario.commission_plan,
     )
-    accounts = [opening.account(scenario, plan, market) for plan in scenario.accounts]
+    accounts = [opening.account(scenario, plan, market, start) for plan in scenario.accounts]
     flat_out = math.isinf(options.speed)
     speed = 1.0 if flat_out else options.speed
     stored = store.load("clock").get("all")
     clock = (
         SimClock.restore(stored, speed, flat_out=flat_out)
         if stored
-        else SimClock(scenario.start, speed, flat_out=flat_out)
+        else SimClock(start, speed, flat_out=flat_out)
     )
     market.shifts.update({s: b["factor"] for s, b in store.load("shift").items()})
     exchange = Exchange(market, accounts, clock, store, behaviour, time.time)
     exchange.save_clock()
-    schedule = opening.schedule(scenario, options.fault_seed)
+    schedule = opening.schedule(scenario, start, options.fault_seed)
     if stored:
         schedule.resume(clock.now())
     return Gateway(exchange, behaviour, scenario.limits, schedule)

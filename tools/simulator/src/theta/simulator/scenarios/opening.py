@@ -13,45 +13,56 @@ from theta.simulator.scenarios.events import DEFAULT_CHANCE
 from theta.simulator.scenarios.scenario import Scenario
 
 
-def account(scenario: Scenario, plan: AccountPlan, market: Market) -> Account:
-    """An account of the scenario with what it holds. Raises ``ScenarioError``."""
+def account(scenario: Scenario, plan: AccountPlan, market: Market, start: float) -> Account:
+    """An account of the scenario with what it holds in a market that starts at ``start``.
+
+    Raises ``ScenarioError``.
+    """
     opened = Account(
         plan.name, plan.account_type, plan.cash, market, cash_account=plan.cash_account
     )
     for held in plan.positions:
-        contract = _contract(scenario, held, market)
+        contract = _contract(scenario, held, market, start)
         cost = held.average_cost
         if cost is None:
-            worth = opened.mark(contract, scenario.start) * contract.multiplier
+            worth = opened.mark(contract, start) * contract.multiplier
             cost = Decimal(str(round(worth, 4)))
         opened.hold(contract, held.quantity, cost)
     return opened
 
 
-def _contract(scenario: Scenario, held: StartPosition, market: Market) -> Contract:
+def _contract(scenario: Scenario, held: StartPosition, market: Market, start: float) -> Contract:
     stock = market.book.stock(held.symbol)
     if stock is None:
         raise unknown_position(scenario.name, held)
     if not held.is_option:
         return stock
-    if held.expiry_days is None or held.strike_percent is None:
+    listed = [key for key in market.listed(held.symbol, start) if key[2] == held.right]
+    if (held.expiry, held.strike, held.right) in listed:
         return market.book.option(held.symbol, held.expiry, held.strike, held.right)
-    listed = [k for k in market.listed(held.symbol, scenario.start) if k[2] == held.right]
-    if not listed:
+    if not listed or (held.expiry and start == scenario.start):
         raise unknown_position(scenario.name, held)
-    wanted = scenario.start + held.expiry_days * 86_400
+    days, target = held.expiry_days, held.strike
+    if days is None:
+        # The dates were moved: what is as far ahead as the one that was meant.
+        days = (calendar.expiry_instant(held.expiry) - scenario.start) / 86_400
+    if held.strike_percent is not None:
+        target = market.spot(held.symbol, start) * held.strike_percent / 100
+    wanted = start + days * 86_400
     expiry = min({k[0] for k in listed}, key=lambda e: abs(calendar.expiry_instant(e) - wanted))
-    target = market.spot(held.symbol, scenario.start) * held.strike_percent / 100
     strike = min((k[1] for k in listed if k[0] == expiry), key=lambda s: abs(s - target))
     return market.book.option(held.symbol, expiry, strike, held.right)
 
 
-def schedule(scenario: Scenario, fault_seed: int | None) -> Schedule:
-    """The scenario's events and its drawn faults; ``fault_seed`` replaces the seed of those."""
+def schedule(scenario: Scenario, start: float, fault_seed: int | None) -> Schedule:
+    """The scenario's events and its drawn faults in a market that starts at ``start``.
+
+    ``fault_seed`` replaces the seed of the drawn ones.
+    """
     chance = scenario.chance
     if fault_seed is not None:
         chance = replace(chance or DEFAULT_CHANCE, seed=fault_seed)
-    events = [plan.event(scenario.start) for plan in scenario.events]
+    events = [plan.event(start) for plan in scenario.events]
     if chance is not None:
-        events += drawn(chance, scenario.start)
+        events += drawn(chance, start)
     return Schedule(events)

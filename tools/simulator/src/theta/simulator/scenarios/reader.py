@@ -38,7 +38,7 @@ class Reader:
         return ScenarioError(f"In the scenario {self.name}, {key} must be {wanted}.")
 
     def get(self, key: str, default: Any) -> Any:
-        table, _, leaf = key.partition(".")
+        table, _, leaf = key.rpartition(".")
         return self._tables.get(table, {}).get(leaf, default)
 
     def sub(self, table: str, items: Mapping[str, Any]) -> "Reader":

@@ -11,7 +11,7 @@ from typing import Any
 from theta.simulator.errors import ScenarioError
 from theta.simulator.faults.schedule import Chance
 from theta.simulator.gateway.limits import DEFAULT_LIMITS, Limits
-from theta.simulator.market import chains
+from theta.simulator.market import chains, pricing
 from theta.simulator.market.reference import CorporateAction
 from theta.simulator.market.sources import Folder, Recorded, Source
 from theta.simulator.scenarios import accounts
@@ -24,7 +24,7 @@ _KEYS: dict[str, frozenset[str]] = {
     "scenario": frozenset({"about"}),
     "account": accounts.KEYS,
     "clock": frozenset({"start"}),
-    "market": frozenset({"yearly_volatility", "symbols", "source", "action"}),
+    "market": frozenset({"yearly_volatility", "symbols", "source", "action", "rate"}),
     "broker": frozenset(
         {
             "polite",
@@ -57,6 +57,7 @@ class Scenario:
     accounts: tuple[AccountPlan, ...] = (DEFAULT_ACCOUNT,)
     start: float = datetime.fromisoformat(_START).timestamp()
     yearly_volatility: float = 0.14
+    rate: float = pricing.RATE
     sources: tuple[Source, ...] = tuple(Recorded(name, name) for name in RECORDED)
     symbols: dict[str, str] = field(default_factory=lambda: {name: name for name in RECORDED})
     """The shipped chain of each symbol, empty for a symbol on none."""
@@ -152,6 +153,7 @@ def _build(reader: Reader, tables: dict[str, Any]) -> Scenario:
         accounts=accounts.read_accounts(reader, tables, symbols, known=not _open_ended(sources)),
         start=start,
         yearly_volatility=reader.number("market.yearly_volatility", 0.14, 0.01, 3.0),
+        rate=reader.number("market.rate", pricing.RATE, -0.05, 0.5),
         sources=sources,
         symbols=symbols,
         polite=reader.flag("broker.polite", default=False),
