@@ -263,13 +263,13 @@ def _seconds_back(end: float, seconds: int) -> float:
 
 
 def _calendar_back(day: date, count: int, unit: str) -> date:
-    """The day as many weeks, months or years before ``day``."""
+    """The day after the one as many weeks, months or years before ``day``."""
     if unit == "W":
         return day - timedelta(7 * count - 1)
     months = count * (12 if unit == "Y" else 1)
     year, month = divmod(day.year * 12 + day.month - 1 - months, 12)
     last = (date(year + (month == 11), (month + 1) % 12 + 1, 1) - timedelta(1)).day
-    return date(year, month + 1, min(day.day, last))
+    return date(year, month + 1, min(day.day, last)) + timedelta(1)
 
 
 def _midnight(day: date) -> float:

@@ -1,11 +1,12 @@
 """Exercise of options, and the two option calculators."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from theta.simulator.gateway.account_requests import checked_account
 from theta.simulator.gateway.market_requests import one_contract
 from theta.simulator.gateway.session import Session
-from theta.simulator.market import pricing
+from theta.simulator.market import american
 from theta.simulator.wire import ticks as wire
 from theta.simulator.wire.fields import Fields, RequestError
 from theta.simulator.wire.market_reading import read_exercise
@@ -56,11 +57,11 @@ def _calculate(gateway: "Gateway", session: Session, fields: Fields, *, solve: b
         raise RequestError(
             321, "Error validating request.-'bZ' : cause - Invalid option calculation"
         )
-    terms = {"spot": spot, "strike": contract.strike, "years": view.years, "carry": view.carry}
-    vol = pricing.implied_vol(given, is_call=contract.is_call, **terms) if solve else given
+    terms = replace(view.terms, spot=spot)
+    vol = american.implied_vol(given, terms, view.vol) if solve else given
     if vol is None:
         raise RequestError(10090, "No volatility explains this price")
-    values = pricing.greeks(is_call=contract.is_call, vol=vol, **terms)
+    values = american.greeks(terms, vol)
     session.write_frames(
         [
             wire.computation(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LIVE, _FROZEN, _DELAYED, _DELAYED_FROZEN = 1, 2, 3, 4
 _DELAY_SECONDS = 900.0
+_YEAR_SECONDS = 365.0 * 86_400.0
 _MAY_EXECUTE = 1
 _EXCHANGE_MAP = "9c0001"
 _SNAPSHOT_PERMISSIONS = 3
@@ -260,6 +261,8 @@ def _greeks(
             for kind in (wire.BID_GREEKS, wire.ASK_GREEKS, wire.MODEL_GREEKS)
         ]
     spot = market.spot(contract.symbol, at)
+    years = (calendar.expiry_instant(contract.expiry) - at) / _YEAR_SECONDS
+    dividends = round(market.events.present_value(contract.symbol, at, years), 6)
     frames: list[bytes] = []
     for kind, price in (
         (wire.BID_GREEKS, quote.bid or None),
@@ -278,7 +281,7 @@ def _greeks(
             wire.computation(
                 version, request, ids[kind], vol, values.delta,
                 values.price if price is None else price, values.gamma, values.vega,
-                values.theta, spot,
+                values.theta, spot, dividends,
             )
         )  # fmt: skip
     return frames
