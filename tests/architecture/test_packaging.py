@@ -29,7 +29,7 @@ def test_every_distribution_has_the_same_shape(path: Path) -> None:
     found, pattern = _project(path), _project(ROOT / "libs/common/pyproject.toml")
     project = found["project"]
     assert found["build-system"] == pattern["build-system"]
-    assert set(project) - {"scripts"} == set(pattern["project"])
+    assert set(project) - {"scripts", "readme"} == set(pattern["project"])
     for key in ("version", "license", "requires-python"):
         assert project[key] == pattern["project"][key], key
     assert project["name"] == f"theta-{path.parent.name}"
