@@ -15,6 +15,7 @@ from ib_insync import Stock
 from tests.simulator.faults.conftest import limit, stock, until
 from theta.simulator.errors import ScenarioError
 from theta.simulator.inprocess import ThreadedSimulator
+from theta.simulator.market import calendar
 from theta.simulator.scenarios import scenario
 from theta.simulator.server import Options
 
@@ -128,6 +129,18 @@ async def test_shifted_dates_put_the_first_session_on_the_machines_today(
     # A state file goes on with the dates it began with.
     later = scene("assignment", today=wednesday + 40 * 86_400, state=state)
     assert later.control("/clock")["trading_date"] == "2027-03-03"
+
+
+def test_a_sunday_has_a_market_too(
+    scene: Callable[..., ThreadedSimulator], request: pytest.FixtureRequest
+) -> None:
+    request.addfinalizer(calendar.remove_sessions)
+    sunday = datetime.fromisoformat("2027-03-07T11:00:00-05:00").timestamp()
+    simulator = scene("polite", today=sunday)
+    told = simulator.control("/clock")
+    assert (told["trading_date"], told["market_open"]) == ("2027-03-07", True)
+    assert simulator.control("/quote", {"symbol": "SPY"})["bid"] > 500
+    assert simulator.control("/clock", {"jump_to": "next_open"})["trading_date"] == "2027-03-08"
 
 
 async def test_two_accounts_trade_side_by_side(tmp_path: Path, connect: Callable[..., Any]) -> None:

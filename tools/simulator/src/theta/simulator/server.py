@@ -34,8 +34,8 @@ class Options:
 
     ``speed`` is market seconds per second, infinite for as fast as possible. ``fault_seed``
     replaces the seed of the scenario's schedule of faults, and makes one where it has none.
-    ``today`` (epoch seconds) moves every date so that the first session is today's, or the next
-    one where today has none, and starts the clock at that instant.
+    ``today`` (epoch seconds) moves every date so that the first session is today's, also on a day
+    on which the market is closed, and starts the clock at that instant.
     """
 
     scenario: Scenario
@@ -152,16 +152,19 @@ def _beginning(options: Options, store: Store) -> tuple[float, date | None]:
     A state file keeps what it began with.
     """
     known = store.load("beginning").get("all")
-    if known is not None:
-        day = known["first_day"]
-        return known["start"], None if day is None else date.fromisoformat(day)
-    start, first_day = options.scenario.start, None
-    if options.today is not None:
-        start = options.today
-        first_day = calendar.trading_date(calendar.next_session(start)[0])
-    day = None if first_day is None else first_day.isoformat()
-    store.write([("beginning", "all", {"start": start, "first_day": day})])
-    return start, first_day
+    if known is None:
+        start, day = options.scenario.start, None
+        if options.today is not None:
+            start = options.today
+            day = calendar.trading_date(start).isoformat()
+        known = {"start": start, "first_day": day}
+        store.write([("beginning", "all", known)])
+    if known["first_day"] is None:
+        return known["start"], None
+    first_day = date.fromisoformat(known["first_day"])
+    # Whoever tries it on a Sunday wants a market, too.
+    calendar.add_session(first_day)
+    return known["start"], first_day
 
 
 def build(options: Options, store: Store) -> Gateway:
