@@ -34,8 +34,8 @@ from theta.simulator.exchange.model import (
 from theta.simulator.exchange.register import Register
 from theta.simulator.exchange.rules import Refusal
 from theta.simulator.exchange.store import Store
-from theta.simulator.market import calendar
 from theta.simulator.market.contracts import Contract, Leg
+from theta.simulator.market.model import last_trading_instant
 from theta.simulator.market.quotes import Market
 
 AT_ONCE = ("IOC", "FOK")
@@ -103,6 +103,7 @@ class Exchange(Register):
                 self._work(order)
             elif order.status == PENDING_CANCEL:
                 self._end(order, CANCELLED, "cancelled by the client")
+                self._orphan(order)
         self.store.flush()
 
     def _restore_stepped(self) -> float:
@@ -191,7 +192,7 @@ class Exchange(Register):
         )
         for leg, _ in credit.legs_of(self.market, contract):
             if leg.is_option:
-                last = calendar.expiry_instant(leg.expiry)
+                last = last_trading_instant(leg)
                 order.expires_at = min(last, order.expires_at or last)
 
     def _keep_combination(self, contract: Contract) -> None:
