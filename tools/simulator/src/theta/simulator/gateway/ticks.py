@@ -6,10 +6,11 @@ the loop, so that a line costs its arithmetic and little more.
 
 from typing import TYPE_CHECKING
 
-from theta.simulator.gateway import generic_ticks
+from theta.simulator.gateway import computations, generic_ticks
 from theta.simulator.gateway.session import Session
 from theta.simulator.gateway.subscriptions import Line
 from theta.simulator.market import calendar
+from theta.simulator.market.pricing import Greeks
 from theta.simulator.market.quotes import Quote
 from theta.simulator.wire import ticks as wire
 
@@ -263,25 +264,38 @@ def _greeks(
     spot = market.spot(contract.symbol, at)
     years = (calendar.expiry_instant(contract.expiry) - at) / _YEAR_SECONDS
     dividends = round(market.events.present_value(contract.symbol, at, years), 6)
+    base = computations.model(market, contract, at)
+    if base is None:
+        return []
+    vol, values = base.vol, base.greeks
     frames: list[bytes] = []
     for kind, price in (
         (wire.BID_GREEKS, quote.bid or None),
         (wire.ASK_GREEKS, quote.ask),
         (wire.LAST_GREEKS, quote.last if traded else None),
-        (wire.MODEL_GREEKS, None),
     ):
-        if price is None and kind != wire.MODEL_GREEKS:
+        if price is None:
             continue
-        found = market.greeks(contract, at, price)
+        found = computations.at_price(base, price)
         if found is None:
             frames.append(wire.computation(version, request, ids[kind], value=price, spot=spot))
             continue
-        vol, values = found
-        frames.append(
-            wire.computation(
-                version, request, ids[kind], vol, values.delta,
-                values.price if price is None else price, values.gamma, values.vega,
-                values.theta, spot, dividends,
-            )
-        )  # fmt: skip
+        frames.append(_computed(version, request, ids[kind], *found, spot, dividends))
+    model = ids[wire.MODEL_GREEKS]
+    frames.append(_computed(version, request, model, vol, values, spot, dividends))
     return frames
+
+
+def _computed(
+    version: int,
+    request: int,
+    tick: int,
+    vol: float,
+    values: Greeks,
+    spot: float,
+    dividends: float,
+) -> bytes:
+    return wire.computation(
+        version, request, tick, vol, values.delta, values.price, values.gamma, values.vega,
+        values.theta, spot, dividends,
+    )  # fmt: skip
