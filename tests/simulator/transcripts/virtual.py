@@ -41,6 +41,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._steps.seconds
 
+    def stall(self, seconds: float) -> None:
+        """Let time pass while nothing else runs, as on a machine that is busy elsewhere."""
+        self._steps.seconds += seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Said:

@@ -25,6 +25,7 @@ from theta.simulator.gateway import (
 )
 from theta.simulator.gateway.callbacks import Callbacks
 from theta.simulator.gateway.limits import DEFAULT_LIMITS, Limits
+from theta.simulator.gateway.pulse import Pulse
 from theta.simulator.gateway.session import Session
 from theta.simulator.gateway.streams import Streams
 from theta.simulator.gateway.timeline import Timeline
@@ -76,6 +77,7 @@ class Gateway:
 
         self.closed = False
         self._connections: set[Session] = set()
+        self.pulse = Pulse(lambda: bool(self._connections) and not self.closed)
         self._loop = asyncio.get_running_loop()
         self.streams = Streams(self)
         exchange.listen(self.callbacks)
@@ -91,6 +93,7 @@ class Gateway:
         if 0 < self.limits.connections <= alive:
             return False
         self._connections.add(session)
+        self.pulse.start()
         if faults.mute:
             session.freeze()
         return True

@@ -185,7 +185,7 @@ class Session(asyncio.Protocol):
         if not self._gateway.behaviour.pacing or not allowed:
             return True
         now = self._loop.time()
-        self._arrivals.append(now)
+        self._arrivals.append(self._gateway.pulse.earliest(now))
         while self._arrivals and now - self._arrivals[0] >= 1.0:
             self._arrivals.popleft()
         count = len(self._arrivals)
