@@ -9,7 +9,8 @@ import pytest
 from tests.simulator.wire.libraries import OfficialLibrary
 
 _MODULES = (
-    "client", "contract", "decoder", "order", "order_condition", "softdollartier", "tag_value",
+    "client", "contract", "decoder", "order", "order_condition", "scanner", "softdollartier",
+    "tag_value",
 )  # fmt: skip
 
 

@@ -155,6 +155,9 @@ class OfficialLibrary:
             named["exchange"] = named.pop("exch")
         return _filled(self._modules["order_condition"].Create(kind), named)
 
+    def scan(self) -> Any:
+        return self._modules["scanner"].ScannerSubscription()
+
     def condition_values(self, condition: Any) -> dict[str, Any]:
         values = dict(vars(condition))
         values["conjunction"] = "a" if values.pop("isConjunctionConnection") else "o"
