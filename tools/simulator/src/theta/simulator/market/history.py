@@ -96,6 +96,7 @@ class History:
         if shape is None:
             return []
         found: list[Bar] = []
+        volatility = what in _VOLATILITIES
         for day in _days(first, end):
             hours = calendar.session(day)
             if hours is None:
@@ -104,8 +105,19 @@ class History:
                 if at < end and first <= at:
                     bar = shape(day, at, min(until, end), bar_seconds)
                     if bar is not None:
-                        found.append(bar)
+                        found.append(bar if volatility else self._since_split(contract, bar, end))
         return found
+
+    def _since_split(self, contract: Contract, bar: Bar, end: float) -> Bar:
+        """A stock's bar in the units in force at ``end``, as IBKR tells it; dividends stay in."""
+        if contract.sec_type != "STK":
+            return bar
+        ratio = self._market.events.split_ratio(contract.symbol, bar.at, end)
+        if ratio == 1.0:
+            return bar
+        o, high, low, c = (round(v / ratio, 4) for v in (bar.open, bar.high, bar.low, bar.close))
+        volume = int(bar.volume * ratio) if bar.volume > 0 else bar.volume
+        return Bar(bar.at, o, high, low, c, volume, round(bar.average / ratio, 4), bar.count)
 
     def _shaper(
         self, contract: Contract, what: str
@@ -267,7 +279,8 @@ class History:
 
     def _historical_vol(self, symbol: str, day: date) -> float:
         path = self._market.known_source(symbol).path
-        closes = [path.close(one) for one in calendar.session_days_back(day, _MOVES + 1)]
+        days = calendar.session_days_back(day, _MOVES + 1)
+        closes = [path.unsplit_close(one) for one in days]
         return stdev(log(b / a) for a, b in pairwise(closes)) * sqrt(252)
 
     def _implied_vol(self, symbol: str, day: date) -> float:

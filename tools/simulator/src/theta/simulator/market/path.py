@@ -85,6 +85,9 @@ class Path(Protocol):
     def close(self, day: date) -> float:
         """The closing price of session day ``day``, or of the last session before it."""
 
+    def unsplit_close(self, day: date) -> float:
+        """The closing price in the units in force before any split: without their jumps."""
+
     @property
     def first_day(self) -> date:
         """The first session day that has a price."""
@@ -217,6 +220,15 @@ class PricePath:
             return self.price(hours[1])
         return self._past_close(day) * self.factor(hours[1])
 
+    def unsplit_close(self, day: date) -> float:
+        """The closing price in the units in force before any split: without their jumps."""
+        price = self.close(day)
+        hours = calendar.session(day)
+        until = hours[1] if hours else calendar.start_of(day)
+        for action in self.actions(self._first_at, until):
+            price *= action.ratio
+        return price
+
     def _past_close(self, day: date) -> float:
         while not calendar.is_session_day(day):
             day -= timedelta(1)
@@ -279,6 +291,10 @@ class DerivedPath:
     def close(self, day: date) -> float:
         """The index at the close of ``day``."""
         return self._of(self._base.close(day), day)
+
+    def unsplit_close(self, day: date) -> float:
+        """As ``close``: an index has no splits."""
+        return self.close(day)
 
     def _of(self, base: float, day: date) -> float:
         if self.response == 1.0:

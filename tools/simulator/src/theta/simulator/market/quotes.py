@@ -362,7 +362,8 @@ class Market(UnderlyingPrices):
         """Standard deviation per year of the daily log returns of the last 30 sessions."""
         path = self.known_source(symbol).path
         last = calendar.previous_session_day(calendar.trading_date(epoch))
-        closes = [path.close(day) for day in calendar.session_days_back(last, _HISTORY_SESSIONS)]
+        days = calendar.session_days_back(last, _HISTORY_SESSIONS)
+        closes = [path.unsplit_close(day) for day in days]
         return stdev(log(b / a) for a, b in pairwise(closes)) * sqrt(252)
 
 

@@ -72,8 +72,10 @@ class RecordedSource:
 
     def _rolled_strikes(self, expiry: str, until: date, shift: float) -> tuple[float, ...]:
         last = calendar.trading_date(self._recording.instants[-1])
-        days = [d for d in schedule.anchors(day_of(expiry), until, _WEEKS) if d >= last]
-        closes = [self.path.close(day) for day in days or [last]]
+        day = day_of(expiry)
+        weeks = _MONTHS * 31 // 7 + 2 if schedule.is_month_expiry(day) else _WEEKS
+        days = [d for d in schedule.anchors(day, until, weeks) if d >= last]
+        closes = [self.path.unsplit_close(day) for day in days or [last]]
         prices = [*closes, *(close * shift for close in closes)] if shift != 1.0 else closes
         width = self._width()
         return tuple(

@@ -90,7 +90,7 @@ class SyntheticSource:
 
     def _strikes_on(self, expiry: str, until: date, shift: float) -> tuple[float, ...]:
         days = schedule.anchors(day_of(expiry), until, self._weeks(expiry))
-        closes = [self.path.close(day) for day in days]
+        closes = [self.path.unsplit_close(day) for day in days]
         prices = [*closes, *(close * shift for close in closes)] if shift != 1.0 else closes
         width = self._listing.width or schedule.step(closes[0])
         return schedule.grid(prices, width, self._listing.each_side)
@@ -131,7 +131,7 @@ class SyntheticSource:
         if not self._surface.realized:
             return noise
         days = calendar.session_days_back(calendar.previous_session_day(day), _REALIZED_SESSIONS)
-        closes = [self.path.close(one) for one in days]
+        closes = [self.path.unsplit_close(one) for one in days]
         moves = [log(b / a) for a, b in pairwise(closes)]
         realized = sqrt(252.0 * sum(move * move for move in moves) / len(moves))
         low, high = _VOL_LIMITS
@@ -187,7 +187,7 @@ class DerivedSource:
 
     def _strikes_on(self, expiry: str, until: date, shift: float) -> tuple[float, ...]:
         days = schedule.anchors(day_of(expiry), until, self._listing.weeks)
-        closes = [self.path.close(day) for day in days]
+        closes = [self.path.unsplit_close(day) for day in days]
         prices = [*closes, *(close * shift for close in closes)] if shift != 1.0 else closes
         width, each = self._listing.width, self._listing.each_side
         near, far = schedule.grid(prices, width, each), schedule.grid(prices, 5 * width, each)

@@ -70,7 +70,7 @@ def test_the_path_goes_through_every_recorded_point(symbol: str) -> None:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.sampled_from(SYMBOLS), st.integers(0, 20 * 86_400), st.data())
 def test_quotes_are_sane_at_any_instant(symbol: str, seconds: int, data: st.DataObject) -> None:
     now = FIRST + seconds
