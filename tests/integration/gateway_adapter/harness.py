@@ -28,7 +28,7 @@ Answer = TypeVar("Answer")
 
 QUICK = SessionTimings(
     backoff_first=0.05, backoff_most=0.2, heartbeat=0.5, silence=1.5, request=3.0,
-    id_in_use_alert=0.5, link_down_page=0.3,
+    id_in_use_alert=0.5, link_down_page=0.3, unreachable_page=1.0,
 )  # fmt: skip
 
 

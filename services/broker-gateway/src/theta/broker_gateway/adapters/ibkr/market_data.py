@@ -21,6 +21,10 @@ OPTION_TICKS = "101"
 CANCEL_SECONDS = 10.0
 
 
+QUIET_SECONDS = 1.0
+"""Without a refusal for so long, a ticking price is our own again."""
+
+
 class FarmWatch:
     """Which market-data farms are down, and since when their ticks count as fresh."""
 
@@ -40,8 +44,12 @@ class FarmWatch:
         self._down.discard(farm)
 
     def block(self) -> None:
-        """Someone else is logged in: until a new connection, or the link's return."""
+        """Someone else is logged in: nothing counts until a price ticks after he has gone.
+
+        Nobody tells when he goes; a price that ticks a second after the last refusal does.
+        """
         self._blocked = True
+        self._fresh_since = self._now() + QUIET_SECONDS
 
     def reset(self) -> None:
         """A new connection or a restored link: what is down now will be told again."""
@@ -50,9 +58,13 @@ class FarmWatch:
         self._fresh_since = self._now()
 
     def trusts(self, price_ticked_at: float | None) -> bool:
-        if self._down or self._blocked:
+        if self._down:
             return False
-        return price_ticked_at is None or price_ticked_at >= self._fresh_since
+        if price_ticked_at is None:
+            return not self._blocked
+        fresh = price_ticked_at >= self._fresh_since
+        self._blocked = self._blocked and not fresh
+        return fresh
 
 
 class MarketData:

@@ -80,6 +80,7 @@ class SessionTimings:
     request: float = 15.0
     id_in_use_alert: float = 60.0
     link_down_page: float = 300.0
+    unreachable_page: float = 300.0
 
 
 class Supervisor:
@@ -112,6 +113,8 @@ class Supervisor:
         self._backoff = timings.backoff_first
         self._id_refused_since: float | None = None
         self._id_alerted = False
+        self._unreachable_since: float | None = None
+        self._unreachable_paged = False
         self.link: Link | None = None
         self.broker_link = True
         self._refetch = asyncio.Event()
@@ -156,12 +159,14 @@ class Supervisor:
             return
         except (OSError, TimeoutError, ThetaError) as error:
             self._observer.on_notice(502, f"cannot connect to TWS: {error}", Level.WARN)
+            self._note_unreachable()
             return
         except Exception as error:  # noqa: BLE001 - the session must outlive a failing database
             _log.exception("connection attempt failed")
             self._observer.on_notice(0, f"cannot connect to TWS: {error}", Level.WARN)
             return
         self._id_refused_since, self._id_alerted = None, False
+        self._unreachable_since, self._unreachable_paged = None, False
         self._observer.on_connected(self._state())
         try:
             reason = await self._serve(link)
@@ -254,6 +259,7 @@ class Supervisor:
         if error.code != CLIENT_ID_IN_USE:
             level = lookup(error.code, on_order=False).level if error.code else Level.WARN
             self._observer.on_notice(error.code, str(error), level)
+            self._note_unreachable()
             return
         now = self._clock.boottime_seconds()
         if self._id_refused_since is None:
@@ -270,6 +276,23 @@ class Supervisor:
                 "connection; restart the IB Gateway if the other host is surely down"
             )
             self._observer.on_notice(error.code, message, Level.PAGE)
+
+    def _note_unreachable(self) -> None:
+        """Page once when nobody answers for long: most often a login waits for its second factor.
+
+        The attempts go on with their backoff: they ask for no login, so there is no retry storm.
+        """
+        now = self._clock.boottime_seconds()
+        if self._unreachable_since is None:
+            self._unreachable_since = now
+        lasted = now - self._unreachable_since
+        if lasted >= self._timings.unreachable_page and not self._unreachable_paged:
+            self._unreachable_paged = True
+            message = (
+                f"no connection to the IB Gateway for {lasted:.0f} s: is it running, and does its"
+                " login wait for the second factor? Nothing is sent until it is back"
+            )
+            self._observer.on_notice(502, message, Level.PAGE)
 
     def _arm(self) -> None:
         if self._link_down_page is not None:
