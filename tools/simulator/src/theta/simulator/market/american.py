@@ -9,7 +9,7 @@ Neither is ever worth less than the European option or than exercise at once.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import erf, exp, floor, isfinite, log, pi, sqrt
 
@@ -20,6 +20,7 @@ _ROOT_HALF = sqrt(0.5)
 _PDF_SCALE = 1.0 / sqrt(2.0 * pi)
 _LOW_VOL, _HIGH_VOL = 1e-3, 10.0
 _YEAR_DAYS = 365.0
+_SMALL_PREMIUM = 1e-3
 _VOL_STEP, _TIME_STEP, _CARRY_STEP = 0.04, 0.01, 5e-4
 
 
@@ -140,27 +141,67 @@ def _critical(when: int, node: int, cost: int, rate: float) -> tuple[float, floa
     return at, power
 
 
-def greeks(terms: Terms, vol: float) -> Greeks:
-    """Price and greeks by small differences of the price; at expiry delta is 0 or ±1 and nothing
-    else is left."""
-    value = price(terms, vol)
-    if terms.years <= 0 or vol <= 0:
-        delta = (1.0 if terms.is_call else -1.0) if value > 0 else 0.0
-        return Greeks(value, delta, 0.0, 0.0, 0.0)
-    step = max(0.02 * terms.spot * vol * sqrt(terms.years), 1e-6 * terms.spot)
-    up = price(terms, vol, terms.spot + step)
-    down = price(terms, vol, terms.spot - step)
-    bump = min(0.005, 0.05 * vol)
-    vega = (price(terms, vol + bump) - price(terms, vol - bump)) / (200.0 * bump)
-    day = min(1.0 / _YEAR_DAYS, terms.years)
-    theta = price(terms, vol, years=terms.years - day) - value
-    low, high = (0.0, 1.0) if terms.is_call else (-1.0, 0.0)
+def _slopes(terms: Terms, vol: float, years: float, carry: float) -> Greeks:
+    """The European option to ``years`` in closed form; ``vega`` and ``theta`` as in ``Greeks``."""
+    spot, strike, rate = terms.spot, terms.strike, terms.rate
+    root = vol * sqrt(years)
+    d1 = (log(spot / strike) + carry * years) / root + 0.5 * root
+    growth, discount = exp((carry - rate) * years), exp(-rate * years)
+    density = growth * exp(-0.5 * d1 * d1) * _PDF_SCALE
+    sign = 1.0 if terms.is_call else -1.0
+    near, far = growth * _cdf(sign * d1), discount * _cdf(sign * (d1 - root))
+    value = sign * (spot * near - strike * far)
+    decay = -0.5 * spot * density * vol / sqrt(years)
+    held = sign * ((rate - carry) * spot * near - rate * strike * far)
+    day = min(1.0 / _YEAR_DAYS, years)
     return Greeks(
         price=value,
-        delta=min(high, max(low, (up - down) / (2.0 * step))),
-        gamma=max(0.0, (up - 2.0 * value + down) / (step * step)),
-        vega=max(0.0, vega),
-        theta=min(0.0, theta) if not terms.european else theta,
+        delta=sign * near,
+        gamma=density / (spot * root),
+        vega=spot * density * sqrt(years) / 100.0,
+        theta=max((decay + held) * day, -value),
+    )
+
+
+def greeks(terms: Terms, vol: float) -> Greeks:
+    """Price and greeks; at expiry delta is 0 or ±1 and nothing else is left.
+
+    In closed form for what is held or leaves before a dividend; where the right to exercise a put
+    early counts, the premium's slopes come on top, vega and theta by small differences.
+    """
+    value = price(terms, vol)
+    gain = terms.spot - terms.strike if terms.is_call else terms.strike - terms.spot
+    if terms.years <= 0 or vol <= 0 or (not terms.european and value <= gain):
+        delta = (1.0 if terms.is_call else -1.0) if value > 0 else 0.0
+        return Greeks(value, delta, 0.0, 0.0, 0.0)
+    held = _slopes(terms, vol, terms.years, terms.carry)
+    if terms.european:
+        return held
+    if terms.is_call:
+        found = held
+        for exit_years, carry in terms.exits:
+            leaving = _slopes(terms, vol, exit_years, carry)
+            found = leaving if leaving.price > found.price else found
+        return replace(found, price=value, theta=min(0.0, found.theta))
+    premium = value - held.price
+    if premium < _SMALL_PREMIUM:
+        return replace(held, price=value, theta=min(0.0, held.theta))
+    return _early(terms, vol, value, held)
+
+
+def _early(terms: Terms, vol: float, value: float, held: Greeks) -> Greeks:
+    """The greeks of a put whose premium for early exercise counts."""
+    found = _boundary(terms.years, vol, terms.carry, terms.rate)
+    assert found is not None
+    slope = (value - held.price) * found[1] / terms.spot
+    bump = 0.01 * vol
+    day = min(1.0 / _YEAR_DAYS, terms.years)
+    return Greeks(
+        price=value,
+        delta=min(0.0, max(-1.0, held.delta + slope)),
+        gamma=held.gamma + slope * (found[1] - 1.0) / terms.spot,
+        vega=max(0.0, (price(terms, vol + bump) - value) / (100.0 * bump)),
+        theta=min(0.0, price(terms, vol, years=terms.years - day) - value),
     )
 
 
@@ -168,14 +209,13 @@ def implied_vol(target: float, terms: Terms, guess: float = 0.25) -> float | Non
     """The volatility that gives ``target``; ``None`` where none in 0.001..10 does, as for a price
     at or below the value of exercising at once.
 
-    Secant steps inside a bracket that only shrinks, to a price within 1e-7 or a volatility
-    within 1e-8.
+    Newton's and then secant steps inside a bracket that only shrinks, to a price within 1e-7 or a
+    volatility within 1e-8.
     """
-    if terms.years <= 0 or not isfinite(target) or target <= 0:
+    most = terms.spot if terms.is_call else terms.strike
+    if terms.years <= 0 or not isfinite(target) or not price(terms, 0.0) + 1e-9 < target < most:
         return None
     low, high = _LOW_VOL, _HIGH_VOL
-    if not price(terms, low) + 1e-9 < target < price(terms, high):
-        return None
     vol = min(max(guess, 0.01), 5.0)
     slope = 0.0
     last: tuple[float, float] | None = None
@@ -189,9 +229,9 @@ def implied_vol(target: float, terms: Terms, guess: float = 0.25) -> float | Non
         else:
             low = vol
         if high - low < 1e-8:
-            return vol
+            return vol if abs(error) < 1e-4 else None
         if last is None:
-            slope = (price(terms, 1.001 * vol) - value) / (0.001 * vol)
+            slope = 100.0 * _slopes(terms, vol, terms.years, terms.carry).vega
         elif vol != last[0]:
             slope = (value - last[1]) / (vol - last[0])
         last = (vol, value)

@@ -184,7 +184,7 @@ def next_midnight(epoch: float) -> float:
     return _instant(trading_date(epoch) + timedelta(1), time(0))
 
 
-@by_sessions(512)
+@by_sessions(16_384)
 def expiry_instant(expiry: str) -> float:
     """When an option of ``expiry`` (YYYYMMDD) stops trading."""
     day = datetime.strptime(expiry, "%Y%m%d").replace(tzinfo=UTC).date()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from itertools import pairwise
 from math import ceil, floor, log, sqrt
@@ -73,6 +74,7 @@ class Market(UnderlyingPrices):
         self._view = lru_cache(maxsize=8192)(self._view_at)
         self._closes = lru_cache(maxsize=8192)(self._prior_option_close)
         self._totals = lru_cache(maxsize=4096)(self._totals_on)
+        self._interest = lru_cache(maxsize=65_536)(self._interest_on)
         self._steps = lru_cache(maxsize=65_536)(self._steps_of)
         listing = Listing(self)
         self.find, self.exists, self.listed = listing.find, listing.exists, listing.listed
@@ -84,7 +86,7 @@ class Market(UnderlyingPrices):
     def refresh(self) -> None:
         """Compute anew what was kept: prices or events have changed."""
         super().refresh()
-        for kept in (self._quote, self._view, self._closes, self._totals):
+        for kept in (self._quote, self._view, self._closes, self._totals, self._interest):
             kept.cache_clear()
         self._history.forget()
 
@@ -310,20 +312,23 @@ class Market(UnderlyingPrices):
             return 0, 0
         if not view.modelled:
             return view.row.volume, view.row.open_interest
-        symbol = contract.symbol
-        anchor = self.known_source(symbol).path.close(day_of(contract.expiry).replace(day=1))
-        interest = spreads.interest(
-            self.seed, symbol, contract.expiry, contract.strike, contract.right,
-            spot=anchor if view.years <= 0 else view.spot,
-            monthly=schedule.is_month_expiry(day_of(contract.expiry)),
-        )  # fmt: skip
         day = calendar.trading_date(epoch)
+        interest, traded = self._interest(contract.con_id, day)
         hours = calendar.session(day)
         if hours is None:
             return 0, interest
         elapsed = max(0.0, min(1.0, (epoch - hours[0]) / (hours[1] - hours[0])))
-        traded = spreads.daily_volume(self.seed, interest, day.isoformat(), contract.con_id)
         return int(elapsed * traded), interest
+
+    def _interest_on(self, con_id: int, day: date) -> tuple[int, int]:
+        """Open interest of a modelled line all day, and its volume in the whole session."""
+        contract = self._contract(con_id)
+        interest = spreads.interest(
+            self.seed, contract.symbol, contract.expiry, contract.strike, contract.right,
+            spot=self.prior_close(contract.symbol, calendar.start_of(day)),
+            monthly=schedule.is_month_expiry(day_of(contract.expiry)),
+        )  # fmt: skip
+        return interest, spreads.daily_volume(self.seed, interest, day.isoformat(), con_id)
 
     def option_totals(self, symbol: str, epoch: float) -> dict[str, tuple[int, int]]:
         """(volume, open interest) of all listed calls (C) and puts (P), to the minute."""

@@ -214,6 +214,7 @@ class Recording:
         return newest
 
 
+@lru_cache(maxsize=16_384)
 def day_of(expiry: str) -> date:
     """The calendar day of YYYYMMDD."""
     return datetime.strptime(expiry, "%Y%m%d").replace(tzinfo=UTC).date()
