@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Callable
 from datetime import datetime
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.faults.conftest import arm, limit, stock, until
+from tests.simulator.faults.conftest import arm, comes_back, limit, stock, until
 from tests.support.eventually import eventually
 from theta.simulator.inprocess import ControlRefusedError, ThreadedSimulator
 from theta.simulator.scenarios import scenario
@@ -129,6 +130,43 @@ def test_a_fault_seed_draws_the_same_schedule_again(scene: Callable[..., Any]) -
     assert all(event["drawn"] for event in first)
     assert plan(5) == first
     assert plan(6) != first
+
+
+def test_the_same_jump_twice_ends_once(polite: ThreadedSimulator) -> None:
+    polite.control("/clock", {"pause": True})
+    before = polite.control("/quote", {"symbol": "SPY"})["mark"]
+    for _ in range(2):
+        arm(polite, "jump_quotes", symbol="SPY", percent=-10, seconds=60)
+    assert abs(polite.control("/quote", {"symbol": "SPY"})["mark"] / before - 0.9) < 0.01
+    polite.control("/clock", {"advance_seconds": 61})
+    assert abs(polite.control("/quote", {"symbol": "SPY"})["mark"] / before - 1) < 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault_seed", [1, 2, 3])
+async def test_a_client_that_reconnects_outlives_a_day_of_drawn_faults(
+    scene: Callable[..., ThreadedSimulator], connect: Callable[..., Any], fault_seed: int
+) -> None:
+    simulator = scene("calm-week", "faults.per_hour=8", fault_seed=fault_seed)
+    simulator.control("/clock", {"pause": True})
+    client = await connect(simulator)
+    iwm = await stock(client, "IWM")
+    planned = [event["kind"] for event in simulator.control("/events")["ahead"]]
+    placed = 0
+    while simulator.control("/events")["ahead"]:
+        if not client.isConnected():
+            client = await comes_back(connect, simulator, 1)
+        if placed < 20:
+            placed += 1
+            with contextlib.suppress(ConnectionError):
+                client.placeOrder(iwm, limit("BUY", 1, 50, f"day-{placed}"))
+        simulator.control("/clock", {"step": "event"})
+    happened = simulator.control("/events")["happened"]
+    assert [event["kind"] for event in happened][: len(planned)] == planned
+    wrong = [event for event in happened if "told" not in event and "order" not in event["error"]]
+    assert wrong == []
+    simulator.control("/fault", {"kind": "heal"})
+    assert (await comes_back(connect, simulator, 2)).isConnected()
 
 
 class Terminal(io.StringIO):

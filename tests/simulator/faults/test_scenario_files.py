@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,21 @@ def test_options_at_the_start_are_found_by_their_distance(tmp_path: Path) -> Non
     assert held["expiry"] == "20260918"
     assert held["quantity"] == -2
     assert held["average_cost"] > 100
+
+
+def test_a_folder_of_recordings_is_found_beside_the_scenario(tmp_path: Path) -> None:
+    recorded = files("theta.simulator") / "data" / "chains"
+    (tmp_path / "mine").symlink_to(str(recorded))
+    file = tmp_path / "folder.toml"
+    file.write_text(
+        "[clock]\nstart = 2026-08-14T15:00:00Z\n[account]\npositions = [{ symbol = 'IWM', quantity"
+        " = 5 }]\n[[market.source]]\nkind = 'folder'\npath = 'mine'\nformat = 'snapshots'\n"
+        "symbols = ['IWM']\n"
+    )
+    with ThreadedSimulator(Options(scenario.load(str(file)))) as simulator:
+        assert simulator.control("/quote", {"symbol": "IWM"})["bid"] > 200
+        (held,) = simulator.control("/truth")["positions"]
+    assert (held["symbol"], held["quantity"]) == ("IWM", 5)
 
 
 async def test_shifted_dates_put_the_first_session_on_the_machines_today(

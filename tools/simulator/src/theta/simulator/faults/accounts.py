@@ -39,6 +39,8 @@ def push_accounts(gateway: "Gateway") -> None:
 def _margin_call(gateway: "Gateway", values: Values) -> Values:
     """Raise the house requirement until equity falls short of it by a twentieth."""
     account = account_of(gateway, values["account"])
+    label = f"margin_call {account.name}"
+    gateway.faults.end(label)
     now = gateway.exchange.clock.now()
     figures = account.values(now)
     needed, excess = figures["MaintMarginReq"], figures["ExcessLiquidity"]
@@ -55,7 +57,7 @@ def _margin_call(gateway: "Gateway", values: Values) -> Values:
         account.margin_factor = before
         push_accounts(gateway)
 
-    gateway.faults.begin(f"margin_call {account.name}", lower, until(gateway, values))
+    gateway.faults.begin(label, lower, until(gateway, values))
     push_accounts(gateway)
     text = (
         f"Account {account.name}: margin call. Excess liquidity is {short} USD."

@@ -82,8 +82,11 @@ def _daily_reset(gateway: "Gateway", values: Values) -> Values:
     restart = {"times": 1, "up_seconds": 0.0, "ids_back": values["ids_back"]}
     restart["down_seconds"] = values["down_seconds"]
 
+    healed = gateway.faults.healed
+
     def fall() -> None:
-        _restart(gateway, restart)
+        if gateway.faults.healed == healed:
+            _restart(gateway, restart)
 
     gateway.after(values["warning_seconds"], fall)
     return dict(values)
@@ -121,7 +124,13 @@ def _codes(gateway: "Gateway", values: Values) -> Values:
 
 
 def _broadcasting(gateway: "Gateway", code: int, text: str) -> Callable[[], None]:
-    return lambda: gateway.broadcast(code, text)
+    healed = gateway.faults.healed
+
+    def send() -> None:
+        if gateway.faults.healed == healed:
+            gateway.broadcast(code, text)
+
+    return send
 
 
 def _connectivity(gateway: "Gateway", values: Values) -> Values:

@@ -32,8 +32,9 @@ def _freeze(gateway: "Gateway", values: Values) -> Values:
 
 def _jump(gateway: "Gateway", values: Values) -> Values:
     names, ratio = symbols_of(gateway, values), 1 + values["percent"] / 100
-    _move(gateway, names, ratio)
     label = f"jump_quotes {values['symbol']} {values['percent']:+g} %"
+    gateway.faults.end(label)
+    _move(gateway, names, ratio)
     gateway.faults.begin(label, lambda: _move(gateway, names, 1 / ratio), until(gateway, values))
     return {**values, "symbols": names}
 
@@ -93,6 +94,7 @@ def _tell_halted(gateway: "Gateway", names: list[str], value: int) -> None:
         for line in session.subscriptions.lines.values():
             if line.contract.symbol in names:
                 session.write(messages.tick_generic(line.request, _HALTED, float(value)))
+                line.halted = bool(value)
 
 
 def _resume(gateway: "Gateway", values: Values) -> Values:
