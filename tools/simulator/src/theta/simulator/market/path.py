@@ -205,6 +205,8 @@ class PricePath:
             return exp(self._points[0][1])
         start = round(_axis_at_open(day)) - NIGHT_SECONDS
         end = round(axis(hours[1]))
+        if at >= end:
+            return self._past_close(day)
         left = (start, log(self._past_close(day - timedelta(1))))
         if end >= self._points[0][0]:
             return exp(self._bridge(left, self._points[0], at))

@@ -16,7 +16,7 @@ from theta.simulator.market.redating import (
     first_session,
     mapped_closes,
     redated,
-    session_up_to,
+    session_from,
 )
 from theta.simulator.market.synthetic import Listing, Surface
 from theta.simulator.market.underlyings import NICKEL, PENNY, PILOT, underlying
@@ -209,7 +209,7 @@ def _synthetic(source: Synthetic, first_day: date | None, start: float | None) -
     at = start
     if at is None:
         day = first_day or calendar.trading_date(chains.snapshots()[0].taken_at)
-        before = calendar.previous_session_day(session_up_to(day))
+        before = calendar.previous_session_day(session_from(day))
         at = (calendar.session(before) or (0.0, 0.0))[1]
     surface = Surface(source.volatility, source.long_volatility or source.volatility, source.skew)
     plan = DividendPlan(source.dividend_usd, _QUARTERS, 15) if source.dividend_usd > 0 else None
