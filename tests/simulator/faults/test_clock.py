@@ -190,7 +190,7 @@ async def test_the_live_view_tells_clock_clients_orders_fills_and_faults(
         page = view.screen(200, 60)
         for part in (
             "2026-08-13", "open", "DU1234567", "version 176", "1 Submitted", "BUY 1/1 SPY LMT 1",
-            "BOT 2 SPY", "swallow_next_ack 2", "messages/s",
+            "BOT 2 SPY", "+2 SPY  DU1234567", "swallow_next_ack 2", "messages/s",
         ):  # fmt: skip
             assert part in page, f"{part} is not shown"
         assert max(len(line) for line in view.screen(60, 12).splitlines()) <= 60 + len(

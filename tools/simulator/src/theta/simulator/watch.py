@@ -17,6 +17,7 @@ _ENTER: Final = "\x1b[?1049h\x1b[?25l"
 _LEAVE: Final = "\x1b[?25h\x1b[?1049l"
 _HOME: Final = "\x1b[H\x1b[J"
 _BOLD: Final = "\x1b[1m{}\x1b[0m"
+_POSITIONS_SHOWN: Final = 6
 _ORDERS_SHOWN: Final = 8
 _FILLS_SHOWN: Final = 8
 
@@ -76,6 +77,8 @@ class View:
                 f"  {len(session.subscriptions.lines)} market-data lines"
                 f"  {sum(counts.values())} requests"
             )
+        lines += ["", "POSITIONS"]
+        lines += [f"  {text}" for text in self._positions()]
         orders = _orders(gateway)
         lines += ["", f"ORDERS  {_counted(orders)}"]
         lines += [f"  {self._order(order)}" for order in orders[: -_ORDERS_SHOWN - 1 : -1]]
@@ -90,6 +93,19 @@ class View:
         ]
         cut = [line[:width] for line in lines[: height - 1]]
         return "\n".join(_BOLD.format(text) if text[:1].isupper() else text for text in cut)
+
+    def _positions(self) -> list[str]:
+        """What the accounts hold, the largest first."""
+        held = [
+            (name, account.contract(position.con_id).local_symbol, position.quantity)
+            for name, account in self._gateway.exchange.accounts.items()
+            for position in account.positions.values()
+            if position.quantity
+        ]
+        held.sort(key=lambda item: -abs(item[2]))
+        more = [f"and {len(held) - _POSITIONS_SHOWN} more"] if len(held) > _POSITIONS_SHOWN else []
+        shown = held[:_POSITIONS_SHOWN]
+        return [f"{quantity:+g} {symbol}  {name}" for name, symbol, quantity in shown] + more
 
     def _order(self, order: Order) -> str:
         contract = self._gateway.exchange.account.contract(order.con_id)
