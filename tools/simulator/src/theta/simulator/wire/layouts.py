@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 
 from theta.simulator.wire.attributes import (
@@ -15,6 +16,7 @@ from theta.simulator.wire.attributes import (
 from theta.simulator.wire.fields import Fields
 
 _EVER = 1_000_000
+_REMEMBERED_CHARACTERS = 2_048
 Condition = Callable[[Attributes], bool]
 
 
@@ -30,7 +32,7 @@ class Item:
     when: Condition | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Run:
     """Neighbouring single fields under one condition, or one list."""
 
@@ -304,13 +306,27 @@ def read(layout: Layout, fields: Fields, version: int, attributes: Attributes) -
             if rows:
                 attributes[name] = rows
             continue
-        texts = fields.take(len(run.singles))
-        for (name, blanks, attribute), text in zip(run.singles, texts, strict=True):
-            # Nearly every field of nearly every order is unset.
-            if text not in blanks and name != UNUSED:
-                value = attribute.parse(text)
-                if value and value != attribute.unset:
-                    attributes[name] = value
+        texts = tuple(fields.take(len(run.singles)))
+        short = sum(map(len, texts)) <= _REMEMBERED_CHARACTERS
+        attributes.update(_remembered(run, texts) if short else _told(run, texts))
+
+
+def _told(run: Run, texts: tuple[str, ...]) -> Attributes:
+    """What a run's texts say that is not unset."""
+    told: Attributes = {}
+    for (name, blanks, attribute), text in zip(run.singles, texts, strict=True):
+        # Nearly every field of nearly every order is unset.
+        if text not in blanks and name != UNUSED:
+            value = attribute.parse(text)
+            if value and value != attribute.unset:
+                told[name] = value
+    return told
+
+
+@lru_cache(maxsize=512)
+def _remembered(run: Run, texts: tuple[str, ...]) -> Attributes:
+    """As `_told`: most of a program's orders differ in a few fields only."""
+    return _told(run, texts)
 
 
 def write(layout: Layout, attributes: Attributes, version: int) -> list[object]:
