@@ -6,6 +6,7 @@ What could not be measured is left out of both, and said.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import shutil
 import sys
@@ -24,6 +25,7 @@ from benchmarks import (
     machine,
     memory,
     reconnect,
+    simulator,
     ten_symbols,
 )
 from benchmarks.stage import TEN_SYMBOLS, Stage, stage
@@ -42,6 +44,11 @@ BUDGETS: dict[str, tuple[str, float]] = {
     "journal_verify_rows_per_second": (">=", 50_000),
     "stack_pss_mb": ("<=", 450),
     "critical_alert_seconds_p99": ("<=", 5),
+    "simulator_load_seconds": ("<=", 10),
+    "simulator_load_rss_mb": ("<=", 1_024),
+    "simulator_ticks_per_second": (">=", 20_000),
+    "simulator_orders_per_second": (">=", 2_000),
+    "simulator_idle_cpu_percent": ("<=", 1),
 }
 Figures = dict[str, float]
 
@@ -55,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     missing: list[str] = []
     with grounds() as ground:
         fsync = machine.fsync_ms(ground.folder)
+        _measure_simulator(ground.folder, missing, figures)
         _attempt("journal", missing, figures, lambda: _journal(ground))
         with _staged(ground, "one", ["SPY"], missing) as one:
             for name, measure in (
@@ -72,6 +80,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
     return 1 if missing else 0
+
+
+def _measure_simulator(folder: Path, missing: list[str], figures: Figures) -> None:
+    """Measure the simulator before anything else runs on this machine."""
+    place = folder / "simulator"
+    for measure in (simulator.idle, simulator.orders, simulator.ticks, simulator.load):
+        name = f"simulator_{measure.__name__}"
+        _attempt(name, missing, figures, functools.partial(measure, place))
 
 
 def _journal(ground: Grounds) -> Figures:
