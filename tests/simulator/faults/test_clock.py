@@ -169,6 +169,18 @@ async def test_a_client_that_reconnects_outlives_a_day_of_drawn_faults(
     assert (await comes_back(connect, simulator, 2)).isConnected()
 
 
+def test_faults_without_a_seed_of_their_own_are_drawn_from_the_runs(
+    scene: Callable[..., Any],
+) -> None:
+    def plan(seed: int, *overrides: str) -> list[dict[str, Any]]:
+        found = scene("calm-week", "faults.per_hour=2", *overrides, seed=seed)
+        ahead: list[dict[str, Any]] = found.control("/events")["ahead"]
+        return ahead
+
+    assert plan(1) != plan(2)
+    assert plan(1, "faults.seed=9") == plan(2, "faults.seed=9") != plan(1)
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

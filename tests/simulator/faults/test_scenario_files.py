@@ -121,6 +121,7 @@ def test_a_folder_of_recordings_is_found_beside_the_scenario(tmp_path: Path) -> 
     assert (held["symbol"], held["quantity"]) == ("IWM", 5)
 
 
+@pytest.mark.slow
 async def test_shifted_dates_put_the_first_session_on_the_machines_today(
     scene: Callable[..., ThreadedSimulator], connect: Callable[..., Any], tmp_path: Path
 ) -> None:

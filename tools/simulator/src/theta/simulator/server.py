@@ -206,7 +206,7 @@ def build(options: Options, store: Store) -> Gateway:
     market.shifts.update({s: b["factor"] for s, b in store.load("shift").items()})
     exchange = Exchange(market, accounts, clock, store, behaviour, time.time)
     exchange.save_clock()
-    schedule = opening.schedule(scenario, start, options.fault_seed)
+    schedule = opening.schedule(scenario, start, options.seed, options.fault_seed)
     if stored:
         schedule.resume(clock.now())
     return Gateway(exchange, behaviour, scenario.limits, schedule)

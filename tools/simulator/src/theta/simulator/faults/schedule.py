@@ -47,10 +47,11 @@ class Event:
 class Chance:
     """A seeded schedule: on average ``per_hour`` faults in each of ``hours`` of open market.
 
-    ``kinds`` limits what is drawn; empty for every kind that may be.
+    ``seed`` ``None`` takes the seed of the run. ``kinds`` limits what is drawn; empty for every
+    kind that may be.
     """
 
-    seed: int
+    seed: int | None
     per_hour: float
     hours: float = 24.0
     kinds: tuple[str, ...] = ()
@@ -121,13 +122,14 @@ def drawn(chance: Chance, start: float) -> Iterable[Event]:
     The same seed and start give the same events. Times are spread evenly over the hours in which
     the market is open, kinds over the kinds, and each kind's values over its row of chances.
     """
+    seed = chance.seed or 0
     kinds = [k for k in CATALOGUE.values() if k.chance and k.name in (chance.kinds or CATALOGUE)]
     count = round(chance.per_hour * chance.hours) if kinds else 0
     offsets = sorted(
-        unit(chance.seed, "fault", "at", number) * chance.hours * 3_600 for number in range(count)
+        unit(seed, "fault", "at", number) * chance.hours * 3_600 for number in range(count)
     )
     for number, offset in enumerate(offsets):
-        key = (chance.seed, "fault", number)
+        key = (seed, "fault", number)
         kind = kinds[whole(0, len(kinds) - 1, *key, "kind")]
         values = kind.chance[whole(0, len(kind.chance) - 1, *key, "values")]
         yield Event(_open_instant(start, offset), kind.name, values, drawn=True)

@@ -12,7 +12,7 @@ from theta.simulator.scenarios import timing
 from theta.simulator.scenarios.reader import Reader, refuse_unknown
 
 _EVERY_SECONDS_MIN = 60
-DEFAULT_CHANCE = Chance(seed=0, per_hour=4.0)
+DEFAULT_CHANCE = Chance(seed=None, per_hour=4.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,9 @@ def read_chance(reader: Reader, given: dict[str, Any] | None) -> Chance | None:
     if not isinstance(kinds, list) or not all(isinstance(kind, str) for kind in kinds):
         raise reader.complain("faults.kinds", "an array of kinds")
     refuse_unknown(reader.name, "faults.kinds: ", dict.fromkeys(kinds), chances)
+    seed = int(reader.number("faults.seed", -1, -1, 2**31))
     return Chance(
-        seed=int(reader.number("faults.seed", DEFAULT_CHANCE.seed, 0, 2**31)),
+        seed=None if seed < 0 else seed,
         per_hour=reader.number("faults.per_hour", DEFAULT_CHANCE.per_hour, 0.01, 1_000),
         hours=reader.number("faults.hours", DEFAULT_CHANCE.hours, 0.01, 1_000),
         kinds=tuple(kinds),

@@ -54,14 +54,16 @@ def _contract(scenario: Scenario, held: StartPosition, market: Market, start: fl
     return market.book.option(held.symbol, expiry, strike, held.right)
 
 
-def schedule(scenario: Scenario, start: float, fault_seed: int | None) -> Schedule:
+def schedule(scenario: Scenario, start: float, seed: int, fault_seed: int | None) -> Schedule:
     """The scenario's events and its drawn faults in a market that starts at ``start``.
 
-    ``fault_seed`` replaces the seed of the drawn ones.
+    ``seed`` draws them where the scenario has no seed of its own; ``fault_seed`` goes before both.
     """
     chance = scenario.chance
     if fault_seed is not None:
         chance = replace(chance or DEFAULT_CHANCE, seed=fault_seed)
+    elif chance is not None and chance.seed is None:
+        chance = replace(chance, seed=seed)
     events = [plan.event(start) for plan in scenario.events]
     if chance is not None:
         events += drawn(chance, start)
