@@ -1,5 +1,6 @@
 """What a gateway sends of its own accord: ticks, bars, profit and loss, account refreshes."""
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from theta.simulator.gateway import account_messages, by_tick, history_requests, profits, ticks
@@ -7,8 +8,10 @@ from theta.simulator.gateway import account_messages, by_tick, history_requests,
 if TYPE_CHECKING:
     from theta.simulator.gateway.gateway import Gateway
     from theta.simulator.gateway.session import Session
+    from theta.simulator.gateway.subscriptions import Line
 
 _SECOND = 1.0
+_LINES_AT_ONCE = 64
 
 
 class Streams:
@@ -18,6 +21,7 @@ class Streams:
     def __init__(self, gateway: "Gateway") -> None:
         self._gateway = gateway
         now = gateway.loop_time()
+        self._moving: deque[tuple[Session, Line]] = deque()
         self.trades = profits.DayTrades(gateway)
         self._quoted = self._second = self._refreshed = now
 
@@ -30,8 +34,10 @@ class Streams:
         # A beat that comes a moment early must not wait for the next one.
         if now - self._quoted >= limits.quote_interval_seconds * 0.9:
             self._quoted = now
-            ticks.stream(gateway)
             by_tick.stream(gateway)
+            if not self._moving:
+                self._moving.extend(ticks.moving(gateway))
+                self._send_slice()
         sessions = [session for session in gateway.sessions.values() if not session.frozen]
         if now - self._second >= _SECOND * 0.9:
             self._second = now
@@ -41,6 +47,14 @@ class Streams:
             self._refreshed = now
             for session in [] if gateway.faults.upstream_lost else sessions:
                 account_messages.refresh(gateway, session)
+
+    def _send_slice(self) -> None:
+        """A few lines at a time, so that thousands of them do not hold up anybody's requests. A
+        round that takes longer than the interval delays the next one."""
+        some = [self._moving.popleft() for _ in range(min(_LINES_AT_ONCE, len(self._moving)))]
+        ticks.send(self._gateway, some)
+        if self._moving:
+            self._gateway.after(0.0, self._send_slice)
 
     def _each_second(self, session: "Session") -> None:
         gateway, subscriptions = self._gateway, session.subscriptions

@@ -4,6 +4,7 @@ Every line sends its ticks as one list of encoded frames, and a connection write
 the loop, so that a line costs its arithmetic and little more.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from theta.simulator.gateway import computations, generic_ticks
@@ -108,17 +109,28 @@ def resend(gateway: "Gateway") -> None:
                 first(gateway, session, line)
 
 
-def stream(gateway: "Gateway") -> None:
-    """Send what changed on every started line."""
+def moving(gateway: "Gateway") -> list[tuple[Session, Line]]:
+    """Every line that may have something new to tell."""
+    if gateway.faults.silent:
+        return []
+    return [
+        (session, line)
+        for session in gateway.sessions.values()
+        if not session.frozen
+        for line in session.subscriptions.lines.values()
+        if line.started and not line.snapshot
+    ]
+
+
+def send(gateway: "Gateway", lines: Sequence[tuple[Session, Line]]) -> None:
+    """Send what changed on these lines, those that are still open."""
     if gateway.faults.silent:
         return
-    for session in list(gateway.sessions.values()):
-        if session.frozen or not session.subscriptions.lines:
-            continue
-        frames: list[bytes] = []
-        for line in list(session.subscriptions.lines.values()):
-            if line.started and not line.snapshot:
-                frames += _update(gateway, session, line)
+    gathered: dict[Session, list[bytes]] = {}
+    for session, line in lines:
+        if session.subscriptions.lines.get(line.request) is line:
+            gathered.setdefault(session, []).extend(_update(gateway, session, line))
+    for session, frames in gathered.items():
         if frames:
             session.write_frames(frames)
 
