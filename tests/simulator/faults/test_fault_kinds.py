@@ -398,5 +398,12 @@ async def test_fault_manual_order(polite: ThreadedSimulator, connect: Connect) -
     (seen,) = await client.reqAllOpenOrdersAsync()
     assert (seen.order.permId, seen.order.totalQuantity) == (told["perm_id"], 3)
     assert seen.order.clientId == 0
+    # Client 0 binds it, and then may cancel it as its own.
+    owner = await connect(polite, 0)
+    (trade,) = await owner.reqOpenOrdersAsync()
+    assert trade.order.permId == told["perm_id"]
+    assert trade.order.orderId != 0
+    owner.cancelOrder(trade.order)
+    await until(lambda: true_order(polite, "hand")["status"] == "Cancelled")
     with pytest.raises(ControlRefusedError, match="limit must be given"):
         arm(polite, "manual_order", symbol="SPY", action="BUY", quantity=3)
