@@ -52,9 +52,10 @@ def official_calls(version: int, library: OfficialLibrary) -> list[tuple[str, tu
         ("reqHistoricalData", (ID, contract, "", "1 D", "1 day", "TRADES", 1, 1, False, [])),
         ("cancelHistoricalData", (ID,)),
         ("reqScannerSubscription", (ID, library.scan(), [], [] if version >= 143 else None)),
-        ("reqPositionsMulti", (ID, "DU1", "")),
         ("reqAccountSummary", (ID, "All", "Cushion")),
     ]
+    if version >= 103:
+        found.append(("reqPositionsMulti", (ID, "DU1", "")))
     if version >= 137:
         found.append(("reqTickByTickData", (ID, contract, "Last", 0, False)))
     if version >= 157:
