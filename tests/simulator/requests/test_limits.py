@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.conftest import POLITE, until
+from tests.simulator.conftest import POLITE, options, until
 from tests.simulator.requests.conftest import SPY_FIELDS
+from theta.simulator.errors import ScenarioError
 from theta.simulator.gateway.limits import HistoryPacing, Limits
 from theta.simulator.inprocess import ThreadedSimulator
 from theta.simulator.wire.fields import RequestError
@@ -122,3 +123,10 @@ async def test_a_read_only_interface_exercises_nothing(
     put = (0, "SPY", "OPT", "20260918", 740.0, "P", "100", "SMART", "USD", "", "")
     client.send(21, 2, 5, *put, 1, 1, "", 0)
     await until(lambda: client.errors() == [(5, 321)])
+
+
+def test_a_negative_limit_is_no_limit() -> None:
+    with pytest.raises(ValueError, match="market_data_lines"):
+        Limits(market_data_lines=-1)
+    with pytest.raises(ScenarioError, match="market_data_lines"):
+        options("limits.market_data_lines=-1")

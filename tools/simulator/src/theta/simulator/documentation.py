@@ -27,8 +27,11 @@ def _scenarios() -> str:
 
 
 def _limits() -> str:
-    rows = [f"| `{field.name}` | {_plain(field.default)} |" for field in fields(Limits)]
-    return "\n".join(["| key of `[limits]` | default |", "|---|---|", *rows])
+    rows = [
+        f"| `{field.name}` | {_plain(field.default)} | {field.metadata['about']} |"
+        for field in fields(Limits)
+    ]
+    return "\n".join(["| key of `[limits]` | default | meaning |", "|---|---|---|", *rows])
 
 
 def _sources() -> str:

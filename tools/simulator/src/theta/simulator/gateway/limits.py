@@ -1,67 +1,89 @@
 """What the broker allows a client, and the bookkeeping of historical requests."""
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from theta.simulator.wire.fields import RequestError
 
+_MOST = 1_000_000_000
 PACING_TEXT = "Historical data request pacing violation"
+
+
+def _limit(about: str, *, default: Any) -> Any:
+    """A field whose meaning the reference tells."""
+    return field(default=default, metadata={"about": about})
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The broker's limits. Whole numbers and seconds count from above; 0 switches a limit off.
 
-    Seconds are process seconds, as a client's pacing is, whatever the speed of the market.
+    Seconds are process seconds, as a client's pacing is, whatever the speed of the market. Raises
+    ``ValueError`` for a number below 0.
     """
 
-    messages_per_second: int = 50
-    """More end the connection after error 100."""
+    messages_per_second: int = _limit(
+        "messages of one client; more end it after error 100", default=50
+    )
+    connections: int = _limit(
+        "connections at once, half-open ones aside; one more is closed at once", default=32
+    )
+    market_data_lines: int = _limit(
+        "lines of all clients together; one more is error 101", default=100
+    )
+    history_requests: int = _limit(
+        "historical requests in the window below; one more is 162 (420 for real-time bars)",
+        default=60,
+    )
+    history_window_seconds: float = _limit("the window they are counted in", default=600.0)
+    history_identical_seconds: float = _limit(
+        "an identical historical request sooner than this is 162 (420)", default=15.0
+    )
+    history_same_contract: int = _limit(
+        "so many requests for one contract and kind within 2 seconds are 162 (420)", default=6
+    )
+    history_smallest_bar_seconds: int = _limit(
+        "bars of at least so many seconds are not paced; 0 paces every size, 60 is IBKR's of late",
+        default=0,
+    )
+    history_at_once: int = _limit(
+        "historical requests waiting for their answer at once", default=50
+    )
+    account_summaries: int = _limit(
+        "account summaries of one client; one more is error 322", default=2
+    )
+    tick_by_tick: int = _limit(
+        "tick-by-tick lines of one client; one more is error 10190", default=5
+    )
+    order_ids: bool = _limit(
+        "an order id at or below the client's highest is error 103", default=True
+    )
+    price_ticks: bool = _limit("a price off the minimum tick is error 110", default=True)
+    refuse_etrade_only: bool = _limit(
+        "an order with eTradeOnly or firmQuoteOnly set, as ibapi up to 9.81 sets them by default,"
+        " is error 10268 or 10269, as today's gateways answer",
+        default=False,
+    )
+    live_data: bool = _limit(
+        "live market data are subscribed; without, a line is error 354 (10167 if delayed)",
+        default=True,
+    )
+    delayed_data: bool = _limit(
+        "without live data, types 3 and 4 show delayed ones; without these too, error 10168",
+        default=True,
+    )
+    quote_interval_seconds: float = _limit("a line is updated at most this often", default=0.25)
+    account_refresh_seconds: float = _limit(
+        "account values that changed are sent this often, besides after trades", default=180.0
+    )
+    snapshot_seconds: float = _limit("a snapshot ends at the latest after this time", default=11.0)
 
-    connections: int = 32
-    """Connections at once, half-open ones aside; one more is closed at once."""
-
-    market_data_lines: int = 100
-    """Lines of all clients together; one more is error 101."""
-
-    history_requests: int = 60
-    """Historical requests in ``history_window_seconds``; one more is error 162 (420 for bars)."""
-
-    history_window_seconds: float = 600.0
-    history_identical_seconds: float = 15.0
-    """An identical historical request sooner than this is a pacing violation."""
-
-    history_same_contract: int = 6
-    """As many requests for one contract and kind of data within 2 seconds are a violation."""
-
-    history_smallest_bar_seconds: int = 0
-    """Bars of at least this many seconds are not paced; 0 paces every bar size."""
-
-    history_at_once: int = 50
-    account_summaries: int = 2
-    tick_by_tick: int = 5
-    order_ids: bool = True
-    """Whether an id at or below the highest one of the client is error 103."""
-
-    price_ticks: bool = True
-    """Whether a price off the minimum tick is error 110."""
-
-    refuse_etrade_only: bool = False
-    """Whether an order with eTradeOnly or firmQuoteOnly set, as ibapi up to 9.81 sets them by
-    default, is error 10268 or 10269, as today's gateways answer."""
-
-    live_data: bool = True
-    """Whether live market data are subscribed; without, a request is error 354."""
-
-    delayed_data: bool = True
-    """Whether delayed data (types 3 and 4) are shown where live data are not subscribed."""
-
-    quote_interval_seconds: float = 0.25
-    """A line is updated at most this often."""
-
-    account_refresh_seconds: float = 180.0
-    snapshot_seconds: float = 11.0
-    """A snapshot ends at the latest after this time."""
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if not isinstance(value, bool) and not 0 <= value <= _MOST:
+                raise ValueError(f"{each.name} must be a number from 0 to {_MOST:,}")
 
 
 DEFAULT_LIMITS = Limits()

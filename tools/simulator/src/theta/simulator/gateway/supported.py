@@ -59,7 +59,7 @@ SUPPORTED: Final[tuple[Support, ...]] = (
     _yes(95, "cancelPnLSingle", "10186 where nothing is subscribed"),
     _yes(80, "reqFamilyCodes", "linked accounts share a code"),
     # Orders.
-    _yes(3, "placeOrder", "see the order types above"),
+    _yes(3, "placeOrder", "see [exchange and accounts](simulator-exchange.md)"),
     _yes(4, "cancelOrder"),
     _yes(5, "reqOpenOrders"),
     _yes(16, "reqAllOpenOrders"),
