@@ -15,9 +15,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import ib_insync
@@ -28,6 +30,8 @@ from tests.support.tws_socket import Encoder, TwsSocket
 from theta.common.errors import UnavailableError
 
 SYMBOLS, EXPIRIES, STRIKES, COUNTED = 1_000, 5, 20, 10
+BATCH = 50
+"""Requests in flight at once; more answers than a client reads would end its connection."""
 START_SECONDS_MAX = 120.0
 TICK_SYMBOLS, TICK_LINES, TICK_SECONDS, TICK_SPEED = 20, 2_000, 8.0, 30
 ORDERS, ORDER_ROUNDS, ORDERS_SECONDS_MAX = 2_000, 3, 120.0
@@ -134,14 +138,14 @@ def _chains(client: TwsSocket, listed: list[str]) -> dict[str, Chain]:
         for number, symbol in numbers.items()
     )
     ids: dict[int, int] = {}
-    for fields in _answers(client, stocks, b"10", b"52", len(listed)):
+    for fields in _answers(client, stocks, b"10", b"52"):
         ids[int(fields[1])] = _con_id(fields)
     asked = (
         ENCODER.taken("reqSecDefOptParams", number, symbol, "", "STK", ids[number])
         for number, symbol in numbers.items()
     )
     found: dict[str, Chain] = {}
-    for fields in _answers(client, asked, b"75", b"76", len(listed)):
+    for fields in _answers(client, asked, b"75", b"76"):
         symbol = numbers[int(fields[1])]
         if symbol in found:
             continue
@@ -157,22 +161,21 @@ def _con_id(fields: list[str]) -> int:
 
 
 def _answers(
-    client: TwsSocket, frames: Iterator[bytes], wanted: bytes, end: bytes, count: int
+    client: TwsSocket, frames: Iterator[bytes], wanted: bytes, end: bytes
 ) -> Iterator[list[str]]:
-    """Send from a thread; yield each message of kind `wanted` until `count` ends have come."""
-    sender = threading.Thread(target=lambda: client.send_frames(b"".join(frames)))
-    sender.start()
-    ended = 0
-    while ended < count:
-        for body in client.arrived():
-            kind = body.split(b"\0", 1)[0]
-            if kind == wanted:
-                yield body.decode().split("\0")[:-1]
-            elif kind == end:
-                ended += 1
-            elif kind == b"4":
-                _refuse_errors(body)
-    sender.join()
+    """Send requests some at a time; yield each message of kind `wanted` until all have ended."""
+    while batch := list(islice(frames, BATCH)):
+        client.send_frames(b"".join(batch))
+        ended = 0
+        while ended < len(batch):
+            for body in client.arrived():
+                kind = body.split(b"\0", 1)[0]
+                if kind == wanted:
+                    yield body.decode().split("\0")[:-1]
+                elif kind == end:
+                    ended += 1
+                elif kind == b"4":
+                    _refuse_errors(body)
 
 
 def _refuse_errors(body: bytes) -> None:
@@ -183,24 +186,37 @@ def _refuse_errors(body: bytes) -> None:
 
 def _quote_each(client: TwsSocket, chains: dict[str, Chain]) -> None:
     """One snapshot of an option of every symbol, so that nothing is left to be made later."""
-    frames = (
-        ENCODER.taken("reqMktData", number, _middle(symbol, chain), "", 1, 0, [])
+    details = (
+        ENCODER.taken("reqContractDetails", number, _puts(symbol, chain.expiries[0]))
         for number, (symbol, chain) in enumerate(chains.items())
     )
-    for _ in _answers(client, frames, b"", b"57", len(chains)):
+    listed: defaultdict[int, list[int]] = defaultdict(list)
+    for fields in _answers(client, details, b"10", b"52"):
+        listed[int(fields[1])].append(_con_id(fields))
+    frames = (
+        ENCODER.taken("reqMktData", number, _by_id(ids[len(ids) // 2]), "", 1, 0, [])
+        for number, ids in listed.items()
+    )
+    for _ in _answers(client, frames, b"", b"57"):
         pass
 
 
-def _middle(symbol: str, chain: Chain) -> ib_insync.Option:
-    strike = sorted(chain.strikes)[len(chain.strikes) // 2]
-    return ib_insync.Option(symbol, chain.expiries[0], strike, "P", "SMART")
+def _puts(symbol: str, expiry: str) -> ib_insync.Contract:
+    return ib_insync.Contract(
+        secType="OPT", symbol=symbol, lastTradeDateOrContractMonth=expiry, right="P",
+        exchange="SMART", currency="USD",
+    )  # fmt: skip
+
+
+def _by_id(con_id: int) -> ib_insync.Contract:
+    return ib_insync.Contract(conId=con_id, exchange="SMART")
 
 
 def _contracts(client: TwsSocket, symbol: str) -> list[int]:
     """The contract ids of every option of a symbol."""
     asked = ib_insync.Contract(secType="OPT", symbol=symbol, exchange="SMART", currency="USD")
     frames = iter([ENCODER.taken("reqContractDetails", 0, asked)])
-    return [_con_id(fields) for fields in _answers(client, frames, b"10", b"52", 1)]
+    return [_con_id(fields) for fields in _answers(client, frames, b"10", b"52")]
 
 
 # -- ticks -----------------------------------------------------------------------------------------
@@ -217,8 +233,7 @@ def ticks(folder: Path) -> dict[str, float]:
         lines = [c for symbol in names(TICK_SYMBOLS) for c in _contracts(client, symbol)[:each]]
         frames = b"".join(
             ENCODER.taken(
-                "reqMktData", number, ib_insync.Contract(conId=con_id, exchange="SMART"), "", 0, 0,
-                [],
+                "reqMktData", number, _by_id(con_id), "", 0, 0, [],
             )
             for number, con_id in enumerate(lines)
         )  # fmt: skip
