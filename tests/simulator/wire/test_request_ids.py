@@ -56,7 +56,7 @@ def official_calls(version: int, library: OfficialLibrary) -> list[tuple[str, tu
     ]
     if version >= 103:
         found.append(("reqPositionsMulti", (ID, "DU1", "")))
-    if version >= 137:
+    if version >= 140:
         found.append(("reqTickByTickData", (ID, contract, "Last", 0, False)))
     if version >= 157:
         found.append(("replaceFA", (ID, 1, "<x/>")))
