@@ -69,10 +69,11 @@ def test_the_checks_see_an_arbitrage() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@pytest.mark.timeout(300)
+@settings(max_examples=80, deadline=None)
 @given(
     st.sampled_from(["SPY", "QQQ", "IWM", "VOO", "SPX", "VIX"]),
-    st.integers(1, 4),
+    st.integers(1, 2),
     st.floats(0, 150),
     st.data(),
 )
@@ -91,6 +92,7 @@ FOLDERS = [
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("name", "kind", "symbols", "day", "days"), FOLDERS)
 def test_every_kind_of_folder_offers_no_certain_gain(
     name: str, kind: str, symbols: tuple[str, ...], day: str, days: int

@@ -203,7 +203,8 @@ def build(options: Options, store: Store) -> Gateway:
         if stored
         else SimClock(start, speed, flat_out=flat_out)
     )
-    market.shifts.update({s: b["factor"] for s, b in store.load("shift").items()})
+    for symbol, body in store.load("shift").items():
+        market.shifts.restore(symbol, body)
     exchange = Exchange(market, accounts, clock, store, behaviour, time.time)
     exchange.save_clock()
     schedule = opening.schedule(scenario, start, options.seed, options.fault_seed)

@@ -445,7 +445,7 @@ class Exchange(Register):
     def set_price(self, symbol: str, price: float) -> None:
         """Move an underlying to ``price`` from now on."""
         self.market.set_price(symbol, price, self.clock.now())
-        self.store.write([("shift", symbol, {"factor": self.market.shifts[symbol]})])
+        self.store.write([("shift", symbol, self.market.shifts.dump(symbol))])
 
     def save_clock(self) -> None:
         """Write the market time, and up to when each working order has seen the market."""

@@ -152,14 +152,14 @@ class Listing:
         if moved is not None:
             return list(source.lines(expiry, moved - 1.0, 1.0))
         native = source.lines(expiry, epoch, market.shift(item.symbol))
-        ratio = market.split_ratio(item.symbol, epoch)
+        ratio = market.events.split_ratio(item.symbol, 0.0, epoch)
         if ratio == 1.0:
             return list(native)
         return sorted({(round(strike / ratio, 2), right) for strike, right in native})
 
     def _has(self, item: OptionClass, key: Key, epoch: float) -> bool:
         market = self._market
-        if self._is_adjusted(item) or market.split_ratio(item.symbol, epoch) != 1.0:
+        if self._is_adjusted(item) or market.events.split_ratio(item.symbol, 0.0, epoch) != 1.0:
             listed = key[0] in self._expiries(item, epoch)
             return listed and (key[1], key[2]) in self._lines(item, key[0], epoch)
         several = len(self._book.underlyings[item.symbol].classes) > 1
@@ -172,7 +172,7 @@ class Listing:
         key = (expiry, strike, right)
         if source.knows(item.name, key):
             return True
-        ratio = self._market.split_ratio(item.symbol, calendar.expiry_instant(expiry))
+        ratio = self._market.events.split_ratio(item.symbol, 0.0, calendar.expiry_instant(expiry))
         return ratio != 1.0 and source.knows(item.name, (expiry, round(strike * ratio, 2), right))
 
     # -- reference ---------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from theta.simulator.market.model import (
     last_trading_instant,
     model_price,
     settling_instant,
+    shock,
 )
 from theta.simulator.market.recording import Chain, Key, day_of
 from theta.simulator.market.reference import PRICE_RULES, Steps, increment
@@ -216,17 +217,12 @@ class Market(UnderlyingPrices):
 
     def _prior_option_close(self, con_id: int, ordinal: int) -> float:
         """The model price at the prior close with the volatility in force at the opening."""
-        contract = self._contract(con_id)
         day = calendar.previous_session_day(calendar.date_of(ordinal))
         hours = calendar.session(day)
-        view = self.view(contract, hours[1] - 1) if hours else None
+        view = self._view(con_id, hours[1] - 1) if hours else None
         if view is None or view.years <= 0:
             return 0.0
-        if contract.symbol in self.shifts:
-            spot = self.prior_close(contract.symbol, calendar.start_of(calendar.date_of(ordinal)))
-            spot *= contract.shares / contract.price_multiplier
-            return round(american.price(view.terms, view.vol, spot), 2)
-        return round(model_price(contract, view), 2)
+        return round(model_price(self._contract(con_id), view), 2)
 
     # -- option model ------------------------------------------------------------------------------
 
@@ -240,13 +236,13 @@ class Market(UnderlyingPrices):
     def _view_at(self, con_id: int, epoch: float) -> OptionView | None:
         contract = self._contract(con_id)
         source, symbol = self.known_source(contract.symbol), contract.symbol
-        ratio = self.split_ratio(symbol, epoch)
+        ratio = self.events.split_ratio(symbol, 0.0, epoch)
         share = contract.shares / contract.price_multiplier
         key = (contract.expiry, contract.strike, contract.right)
         if ratio != 1.0:
             key = self._before_splits(contract, epoch, ratio / share)
         line = source.line(key, epoch)
-        spot = self.spot(symbol, epoch)
+        spot = self.path_price(symbol, epoch)
         shift = self.shift(symbol, epoch)
         return self.model.view(contract, line, spot, epoch, share / ratio, shift)
 
@@ -361,7 +357,7 @@ class Market(UnderlyingPrices):
         expiry = min(listed, key=lambda e: abs(calendar.expiry_instant(e) - target))
         # No line is listed at this strike, so the surface answers alone.
         line = source.line((expiry, -1.0, "P"), epoch)
-        return line.vol(0.0)
+        return shock(self.shift(symbol, epoch)) * line.vol(0.0)
 
     def historical_volatility(self, symbol: str, epoch: float) -> float:
         """Standard deviation per year of the daily log returns of the last 30 sessions."""

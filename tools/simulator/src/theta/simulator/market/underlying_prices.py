@@ -8,6 +8,7 @@ from theta.simulator.market.assembly import Listed, shipped
 from theta.simulator.market.book import ContractBook
 from theta.simulator.market.events import Events
 from theta.simulator.market.model import OptionModel
+from theta.simulator.market.shifts import Shifts
 from theta.simulator.market.source import SymbolSource
 from theta.simulator.market.underlyings import OptionClass
 from theta.simulator.randomness import between
@@ -37,12 +38,11 @@ class UnderlyingPrices:
         for item in listed:
             if item.plan is not None:
                 self.events.plan(item.under.symbol, item.plan)
-        self.shifts: dict[str, float] = {}
+        self.shifts = Shifts()
         self.halted: set[str] = set()
         self.frozen: set[str] = set()
         self.blank_greeks: set[str] = set()
         self._frozen_at: dict[str, float] = {}
-        self._moved: dict[str, list[tuple[float, float]]] = {}
         self._path_price = lru_cache(maxsize=4096)(self._price_at)
         self.events.changed = self.refresh
         self.actions = self.events.actions
@@ -67,25 +67,12 @@ class UnderlyingPrices:
     def shift(self, symbol: str, epoch: float | None = None) -> float:
         """What a person made of the price of ``symbol``: the ratio to its seeded path, at
         ``epoch`` or by the last change."""
-        own = self._own_shift(symbol, epoch)
+        own = self.shifts.at(symbol, epoch)
         follows = self._sources[symbol].follows if symbol in self._sources else None
         if follows is None:
             return own
         base, power = follows
-        return own * float(self._own_shift(base, epoch) ** power)
-
-    def _own_shift(self, symbol: str, epoch: float | None) -> float:
-        found = self.shifts.get(symbol, 1.0)
-        if epoch is not None:
-            for at, before in reversed(self._moved.get(symbol, ())):
-                if epoch >= at:
-                    break
-                found = before
-        return found
-
-    def split_ratio(self, symbol: str, epoch: float) -> float:
-        """How many shares the splits up to ``epoch`` made of one that its source knows."""
-        return self.events.split_ratio(symbol, 0.0, epoch)
+        return own * float(self.shifts.at(base, epoch) ** power)
 
     def adjusted_since(self, item: OptionClass, epoch: float) -> float | None:
         """When the lines of an adjusted class moved there: its last split that is not whole;
@@ -113,9 +100,7 @@ class UnderlyingPrices:
     def set_price(self, symbol: str, price: float, epoch: float) -> None:
         """Move the underlying to ``price`` now; later prices keep the same ratio to the seeded
         path, earlier ones stay what they were."""
-        before = self.shifts.get(symbol, 1.0)
-        self._moved.setdefault(symbol, []).append((float(int(epoch)), before))
-        self.shifts[symbol] = before * price / self.path_price(symbol, epoch)
+        self.shifts.move(symbol, price / self.path_price(symbol, epoch), epoch)
         self.refresh()
 
     def prior_close(self, symbol: str, epoch: float) -> float:
