@@ -44,6 +44,8 @@ def refusal(text: str) -> str:
         ("[[event]]\nat = 5\nkind = 'halt'\nsymbl = 'SPY'", "the nearest known key is symbol"),
         ("[[event]]\nat = 5\nkind = 'halt'\nseconds = -1", "seconds must be a number of at least"),
         ("[[event]]\nat = 5\nkind = 'halt'\nevery = 1", 'every must be "day", or at least 60'),
+        ("[[event]]\nat = 5\nkind = 'halt'\nsymbol = 'SPYY'", "'SPYY', which is not in it; the"),
+        ("[[event]]\nat = 5\nkind = 'margin_call'\naccount = 'X'", "the nearest is DU1234567"),
         ("[event]\nat = 5", "event must be an array of tables"),
         ("[faults]\nkinds = ['halts']", "the nearest known key is faults.kinds: halt"),
         ("[faults]\nper_hour = 0", "faults.per_hour must be a number from 0.01"),

@@ -1,6 +1,7 @@
 """Timed events of a scenario, and the seeded schedule of faults."""
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,12 +30,35 @@ class EventPlan:
         return Event(self.when.at(start), self.kind, self.values, self.every)
 
 
-def read_events(reader: Reader, start: float) -> tuple[EventPlan, ...]:
-    """Every ``[[event]]``. Raises ``ScenarioError`` for one that cannot happen."""
-    return tuple(
-        _event(reader, f"event[{number}]", item, start)
-        for number, item in enumerate(reader.tables("event"))
-    )
+def read_events(
+    reader: Reader, start: float, symbols: Collection[str] | None, accounts: Collection[str]
+) -> tuple[EventPlan, ...]:
+    """Every ``[[event]]``. Raises ``ScenarioError`` for one that cannot happen.
+
+    ``symbols`` is ``None`` where they are not all known yet.
+    """
+    found: list[EventPlan] = []
+    for number, item in enumerate(reader.tables("event")):
+        key = f"event[{number}]"
+        found.append(_event(reader, key, item, start))
+        values = found[-1].values
+        if symbols is not None:
+            _refuse_stranger(reader, f"{key}.symbol", values, ["*", *symbols])
+        _refuse_stranger(reader, f"{key}.account", values, accounts)
+    return tuple(found)
+
+
+def _refuse_stranger(
+    reader: Reader, key: str, values: Mapping[str, Any], known: Collection[str]
+) -> None:
+    """Raise ``ScenarioError`` when the event names a symbol or account that there is not."""
+    named = values.get(key.rpartition(".")[2])
+    if named is not None and named not in known:
+        near = difflib.get_close_matches(named, sorted(known), 1, 0.0)
+        raise ScenarioError(
+            f"In the scenario {reader.name}, {key} is '{named}', which is not in it; the nearest"
+            f" is {near[0]}."
+        )
 
 
 def _event(reader: Reader, key: str, item: dict[str, Any], start: float) -> EventPlan:

@@ -147,10 +147,11 @@ def _build(reader: Reader, tables: dict[str, Any]) -> Scenario:
     sources = read_sources(reader, tables)
     symbols = chains_of(sources)
     start = _start(reader, sources)
+    opened = accounts.read_accounts(reader, tables, symbols, known=not _open_ended(sources))
     return Scenario(
         name=reader.name,
         about=reader.text("scenario.about", reader.name),
-        accounts=accounts.read_accounts(reader, tables, symbols, known=not _open_ended(sources)),
+        accounts=opened,
         start=start,
         yearly_volatility=reader.number("market.yearly_volatility", 0.14, 0.01, 3.0),
         rate=reader.number("market.rate", pricing.RATE, -0.05, 0.5),
@@ -168,7 +169,9 @@ def _build(reader: Reader, tables: dict[str, Any]) -> Scenario:
         commission_plan=reader.choice("broker.commission_plan", "fixed", ("fixed", "tiered")),
         actions=read_actions(reader, symbols, start),
         limits=reader.fill("limits", tables.get("limits", {}), Limits),
-        events=read_events(reader, start),
+        events=read_events(
+            reader, start, None if _open_ended(sources) else symbols, [a.name for a in opened]
+        ),
         chance=read_chance(reader, tables.get("faults")),
     )
 
