@@ -18,6 +18,10 @@ CENT = Decimal("0.01")
 _ZERO = Decimal(0)
 _INTRADAY_LEVERAGE = 4
 
+_KEPT_MAX = 16
+_GroupKey = tuple[tuple[int, float], tuple[tuple[int, Decimal], ...]]
+"""Second and price of the underlying, units by contract id."""
+
 SUMMARY_TAGS: Final = (
     "AccountType", "NetLiquidation", "TotalCashValue", "SettledCash", "AccruedCash", "BuyingPower",
     "EquityWithLoanValue", "PreviousEquityWithLoanValue", "GrossPositionValue", "RegTEquity",
@@ -83,7 +87,7 @@ class Account:
         self.margin_factor = Decimal(1)
         self._market = market
         self._by_symbol: dict[str, set[int]] = defaultdict(set)
-        self._cached: dict[str, tuple[tuple[int, float], Figures]] = {}
+        self._cached: dict[str, dict[_GroupKey, Figures]] = {}
         self._marks: dict[int, tuple[tuple[int, float], Decimal]] = {}
 
     def contract(self, con_id: int) -> Contract:
@@ -135,7 +139,6 @@ class Account:
         if position is None:
             position = self.positions[contract.con_id] = Position(contract.con_id)
         self._by_symbol[contract.symbol].add(contract.con_id)
-        self._cached.pop(contract.symbol, None)
         return position
 
     def replace(
@@ -240,7 +243,7 @@ class Account:
         return self._standing(total, self.cash + cash)
 
     def _standing(self, total: Figures, cash: Decimal) -> Standing:
-        locked = sum(self.unsettled.values(), _ZERO)
+        locked = sum(self.unsettled.values(), _ZERO) if self.unsettled else _ZERO
         return Standing(
             equity=cash + total.stock - locked,
             initial=total.initial * self.margin_factor,
@@ -253,36 +256,32 @@ class Account:
             touched[contract.symbol][contract] = signed
         total = Figures()
         for symbol in {**self._by_symbol, **touched}:
-            if symbol in touched:
-                total += self._fresh(symbol, now, touched[symbol])
-            else:
-                total += self._group(symbol, now)
+            total += self._group(symbol, now, touched.get(symbol, {}))
         return total
 
-    def _group(self, symbol: str, now: float) -> Figures:
-        """Figures of one underlying, kept while neither time nor price nor position moves."""
-        key = (int(now), self._market.spot(symbol, now))
-        kept = self._cached.get(symbol)
-        if kept is not None and kept[0] == key:
-            return kept[1]
-        fresh = self._fresh(symbol, now, {})
-        self._cached[symbol] = (key, fresh)
-        return fresh
-
-    def _fresh(self, symbol: str, now: float, extra: dict[Contract, Decimal]) -> Figures:
+    def _group(self, symbol: str, now: float, extra: dict[Contract, Decimal]) -> Figures:
+        """Figures of one underlying with ``extra`` units, kept while neither time nor price
+        moves: what an order would make of it is what its fill then makes of it."""
         held = {contract.con_id: signed for contract, signed in extra.items()}
         for con_id in self._by_symbol.get(symbol, ()):
             quantity = self.positions[con_id].quantity
             if quantity:
                 held[con_id] = held.get(con_id, _ZERO) + quantity
         price = self._market.spot(symbol, now)
-        key, spot = (int(now), price), Decimal(str(round(price, 4)))
-        rows = [
-            Holding(contract, held[con_id], self._kept_mark(contract, now, key), spot)
-            for con_id in sorted(held)
-            if held[con_id] and (contract := self.contract(con_id))
-        ]
-        return figures(rows, cash_account=self.cash_account)
+        moment = (int(now), price)
+        rows = tuple(sorted(held.items()))
+        kept = self._cached.get(symbol)
+        if kept is None or len(kept) >= _KEPT_MAX or (moment, rows) not in kept:
+            if kept is None or len(kept) >= _KEPT_MAX:
+                kept = self._cached[symbol] = {}
+            spot = Decimal(str(round(price, 4)))
+            holdings = [
+                Holding(contract, units, self._kept_mark(contract, now, moment), spot)
+                for con_id, units in rows
+                if units and (contract := self.contract(con_id))
+            ]
+            kept[moment, rows] = figures(holdings, cash_account=self.cash_account)
+        return kept[moment, rows]
 
     def _kept_mark(self, contract: Contract, now: float, key: tuple[int, float]) -> Decimal:
         """The mark, kept while neither time nor the underlying's price moves."""

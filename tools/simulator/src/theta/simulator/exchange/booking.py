@@ -60,7 +60,7 @@ class Books:
         if counters is not None:
             self._counters = Counters(**counters)
         executions = [Execution.restore(body) for body in self._store.load("execution").values()]
-        self.executions = sorted(executions, key=lambda each: (each.at, each.exec_id))
+        self.executions = sorted(executions, key=lambda each: each.exec_id)
         flows = sorted(self._store.load("flow").items())
         self.flows = [Flow.restore(body) for _, body in flows]
         positions = self._store.load("position")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 PENDING = "PendingSubmit"
@@ -142,7 +143,7 @@ class Order:
 
     def dump(self) -> dict[str, Any]:
         """What differs from a new order's defaults."""
-        return _differing(self, _ORDER_FIELDS)
+        return _ORDER_FIELDS.differing(self)
 
     @classmethod
     def restore(cls, stored: dict[str, Any]) -> "Order":
@@ -195,7 +196,7 @@ class Execution:
 
     def dump(self) -> dict[str, Any]:
         """What differs from the defaults."""
-        return _differing(self, _EXECUTION_FIELDS)
+        return _EXECUTION_FIELDS.differing(self)
 
     @classmethod
     def restore(cls, stored: dict[str, Any]) -> "Execution":
@@ -250,12 +251,26 @@ class Flow:
         return cls(stored["at"], stored["account"], stored["kind"], amount, units, stored["note"])
 
 
-_ORDER_FIELDS = tuple((each.name, each.default) for each in fields(Order))
-_EXECUTION_FIELDS = tuple((each.name, each.default) for each in fields(Execution))
+class _Fields:
+    """Names, defaults and one quick reader of every field of a class."""
+
+    def __init__(self, kind: type[Order] | type[Execution]) -> None:
+        known = fields(kind)
+        self._names = tuple(each.name for each in known)
+        self._defaults = tuple(each.default for each in known)
+        self._read = attrgetter(*self._names)
+
+    def differing(self, item: Order | Execution) -> dict[str, Any]:
+        rows = zip(self._names, self._read(item), self._defaults, strict=True)
+        return {
+            name: value
+            for name, value, default in rows
+            if value is not default and value != default
+        }
+
+
+_ORDER_FIELDS = _Fields(Order)
+_EXECUTION_FIELDS = _Fields(Execution)
 _ORDER_AMOUNTS = (
     "quantity", "filled", "value", "last_price", "fees", "unit_fees", "fee_value", "reserved",
 )  # fmt: skip
-
-
-def _differing(item: Order | Execution, known: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
-    return {name: value for name, default in known if (value := getattr(item, name)) != default}
