@@ -25,6 +25,10 @@ Change = tuple[str, str, Body]
 """Kind, id and content of a record to write."""
 
 
+def _text(body: Body) -> str:
+    return _encode(body() if callable(body) else body)
+
+
 class Store:
     """Records by kind and id. ``path`` ``None`` keeps them in memory.
 
@@ -44,6 +48,8 @@ class Store:
             self._db.execute(_SCHEMA)
             self._db.commit()
             self._staged: dict[tuple[str, str], Body] = {}
+            self._in_memory = path is None
+            self._kept: dict[tuple[str, str], Body] = {}
             self._check_format(path)
         except sqlite3.Error as error:
             raise StateError(f"The state file {path} cannot be used: {error}.") from None
@@ -60,6 +66,10 @@ class Store:
             self.write([("format", "all", {"version": _FORMAT})])
 
     def load(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The records of a kind by id, as they were written last."""
+        if self._in_memory:
+            mine = [(key, body) for (its, key), body in self._kept.items() if its == kind]
+            return {key: json.loads(_text(body)) for key, body in mine}
         try:
             rows = self._db.execute("SELECT id, body FROM record WHERE kind = ?", (kind,))
             return {key: json.loads(body) for key, body in rows}
@@ -86,10 +96,12 @@ class Store:
         """Write everything staged in one transaction; durable against a kill when it returns."""
         if not self._staged:
             return
-        rows = [
-            (kind, key, _encode(body() if callable(body) else body))
-            for (kind, key), body in self._staged.items()
-        ]
+        if self._in_memory:
+            # What ends with this process is turned into text for those only who ask for it.
+            self._kept.update(self._staged)
+            self._staged = {}
+            return
+        rows = [(kind, key, _text(body)) for (kind, key), body in self._staged.items()]
         self._staged = {}
         with self._db:
             self._db.executemany("INSERT OR REPLACE INTO record VALUES (?, ?, ?)", rows)

@@ -1,6 +1,7 @@
 """Order callbacks as TWS sends them: late, doubled, out of order and sometimes not at all."""
 
-from copy import copy
+from dataclasses import fields
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from theta.simulator.exchange.lifecycle import Turn
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 _POSITION_SECONDS = 0.3
 _EXPIRED = "Order Canceled - reason:"
 
+_values = attrgetter(*(each.name for each in fields(Order)))
+"""Everything that an order is made of: several times as quick as a copy of it."""
+
 
 class Callbacks:
     """Tells the owner of an order, and the master client, what happened to it.
@@ -45,7 +49,9 @@ class Callbacks:
         contract = self._gateway.exchange.account.contract(order.con_id)
         status = order.status if known else PENDING
         perm_id = order.perm_id if known else 0
-        return OrderView(copy(order), contract, status, perm_id, why_held=_why_held(order))
+        return OrderView(
+            Order(*_values(order)), contract, status, perm_id, why_held=_why_held(order)
+        )
 
     # -- Listener ----------------------------------------------------------------------------------
 
