@@ -157,6 +157,7 @@ class Rig:
             broker=self.broker, loop=self.loop, orders=self.orders, snapshots=self.snapshots,
             drain=self.drain, follow_up=self._follow_up, clock=self.clock, installation="theta",
             interval_seconds=10, acknowledge_within_seconds=0, send_within_seconds=2,
+            evidence_waits=self.evidence.waits,
         )  # fmt: skip
         self.watch = WatchSession(
             broker=self.broker, loop=self.loop, guard=self.guard, evidence=self.evidence,

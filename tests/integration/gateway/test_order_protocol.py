@@ -241,6 +241,19 @@ def test_section_5_4_no_acknowledgement_in_time_is_unknown(rig: Rig, rig_engine:
     assert rows(rig_engine, alert, alert.c.kind == "order.unknown")
 
 
+def test_section_5_4_an_acknowledgement_that_waits_to_be_stored_is_no_silence(
+    rig: Rig, rig_engine: Engine
+) -> None:
+    intent_id = approve(rig_engine, account=ACCOUNT)
+    assert rig.submitting.submit(intent_id) == "sent"  # acknowledged, and nothing stored yet
+    epoch = rig.guard.epoch(rig.clock.boottime_seconds())
+    assert epoch is not None
+    assert rig.resolving.mark_overdue(epoch) == 0
+    assert intent_state(rig_engine, intent_id) == "submitting"
+    rig.evidence.write_pending()
+    assert intent_state(rig_engine, intent_id) == "working"
+
+
 def test_section_5_4_an_unlisted_code_is_unknown_not_a_rejection(
     rig: Rig, rig_engine: Engine
 ) -> None:

@@ -363,6 +363,7 @@ class Gateway:
             interval_seconds=settings.resolve_interval_seconds,
             acknowledge_within_seconds=settings.acknowledge_within_seconds,
             send_within_seconds=SEND_WITHIN_SECONDS,
+            evidence_waits=self._evidence.waits,
         )  # fmt: skip
         self._watch = WatchSession(
             broker=broker, loop=loop, guard=self._guard, evidence=self._evidence,

@@ -119,6 +119,10 @@ class RecordEvidence:
             if stop.is_set() and self._spool.backlog == 0:
                 return
 
+    def waits(self) -> bool:
+        """Tell whether callbacks that were heard are not stored yet."""
+        return self._spool.backlog > 0
+
     def drain(self, timeout_seconds: float, pause: Callable[[float], None]) -> bool:
         """Wait until the database has all evidence of now; False when it took too long."""
         deadline = self._clock.boottime_seconds() + timeout_seconds

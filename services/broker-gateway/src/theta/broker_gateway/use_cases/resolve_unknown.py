@@ -49,6 +49,7 @@ class ResolveUnknown:
         interval_seconds: float,
         acknowledge_within_seconds: float,
         send_within_seconds: float,
+        evidence_waits: Callable[[], bool] = lambda: False,
     ) -> None:
         self._broker = broker
         self._loop = loop
@@ -61,18 +62,28 @@ class ResolveUnknown:
         self._interval = interval_seconds
         self._acknowledge_within = acknowledge_within_seconds
         self._send_within = send_within_seconds
+        self._evidence_waits = evidence_waits
         self._rounds: list[Round] = []
         self._unclear_since: dict[UUID, float] = {}
 
     def mark_overdue(self, epoch: int) -> int:
-        """Make unknown what nothing acknowledged in time; return how many."""
+        """Make unknown what nothing acknowledged in time; return how many.
+
+        While callbacks wait to be stored, the acknowledgement may be among them: only an order
+        whose connection has ended is judged then. (In a storm of orders the database is behind.)
+        """
+        behind = self._evidence_waits()
         overdue = self._orders.overdue(within_seconds=self._acknowledge_within, epoch=epoch)
+        marked = 0
         for child in overdue:
             reason = f"no perm id and status within {self._acknowledge_within:g} s"
             if child.connection_no is not None and not self._is_current(child):
                 reason = "its connection ended before the broker acknowledged it"
+            elif behind:
+                continue
             self._orders.mark_unknown(child.id, reason=reason)
-        return len(overdue)
+            marked += 1
+        return marked
 
     def resolve(self, *, asked: bool) -> int:
         """Ask one round if anything is unclear (or `asked`), judge, and return what stays unclear.
