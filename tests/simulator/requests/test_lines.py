@@ -12,6 +12,8 @@ import pytest
 from tests.simulator.conftest import POLITE, PUT, errors_of, is_number, option, stock, until
 from tests.simulator.requests.conftest import PUT_FIELDS, SPY_FIELDS
 from theta.simulator.inprocess import ThreadedSimulator
+from theta.simulator.scenarios import scenario
+from theta.simulator.server import Options
 
 ALL_TICKS = "100,101,104,105,106,165,225,232,233,236,258,456"
 
@@ -277,3 +279,42 @@ async def test_both_libraries_stream_the_same_line(
     assert (one.bid, one.ask, one.bidSize, one.close) == (two.bid, two.ask, two.bidSize, two.close)
     assert one.modelGreeks.delta == two.modelGreeks.delta
     assert one.putOpenInterest == two.putOpenInterest > 0
+
+
+INDEX = """
+[broker]
+polite = true
+tick_ms = [0, 1]
+[market]
+symbols = { SPY = "SPY" }
+[[market.source]]
+kind = "synthetic"
+symbol = "SPX"
+price = 6400
+"""
+
+
+async def test_an_index_has_a_price_and_options_but_no_book(connect: Callable[..., Any]) -> None:
+    with ThreadedSimulator(Options(scenario.parse(INDEX, "index"), seed=3)) as simulator:
+        client = await connect(simulator)
+        index: Any = ib_insync.Index("SPX", "CBOE", "USD")
+        (details,) = await client.reqContractDetailsAsync(index)
+        chains = await client.reqSecDefOptParamsAsync("SPX", "", "IND", details.contract.conId)
+        assert {chain.tradingClass for chain in chains} == {"SPX", "SPXW"}
+        ticker = client.reqMktData(details.contract, "106")
+        await until(lambda: is_number(ticker.last) and is_number(ticker.impliedVolatility))
+        assert ticker.last == pytest.approx(6_400, rel=0.1)
+        assert not is_number(ticker.bid)
+        assert not is_number(ticker.ask)
+        weekly = next(chain for chain in chains if chain.tradingClass == "SPXW")
+        expiry = sorted(weekly.expirations)[-1]
+        asked: Any = ib_insync.Option(
+            "SPX", expiry, right="P", exchange="SMART", tradingClass="SPXW"
+        )
+        puts = await client.reqContractDetailsAsync(asked)
+        put = puts[len(puts) // 2].contract
+        assert put.localSymbol.startswith("SPXW ")
+        quote = client.reqMktData(put)
+        await until(lambda: quote.modelGreeks and quote.modelGreeks.delta is not None)
+        assert quote.bid < quote.ask
+        assert quote.minTick == 0.05

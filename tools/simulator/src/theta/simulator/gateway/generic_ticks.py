@@ -1,5 +1,6 @@
 """Generic ticks: what a line may ask for besides price and size."""
 
+from functools import lru_cache
 from itertools import pairwise
 from math import log, sqrt
 from statistics import stdev
@@ -116,12 +117,27 @@ def _option_figures(market: Market, line: Line, at: float) -> list[bytes]:
 def _daily(
     market: Market, contract: Contract, days: int, at: float
 ) -> list[tuple[float, float, float, int]]:
-    """Low, high, close and volume of the last ``days`` sessions."""
-    first_day = calendar.session_days_back(calendar.trading_date(at), days)[0]
-    hours = calendar.session(first_day)
-    start = hours[0] if hours else at
-    bars = market.bars(contract, "TRADES", start, at, _DAY)
-    return [(bar.low, bar.high, bar.close, bar.volume) for bar in bars]
+    """Low, high, close and volume of the last ``days`` sessions, the running one included."""
+    today = calendar.trading_date(at)
+    hours = calendar.session(today)
+    running = hours is not None and at >= hours[0]
+    past = list(_year_before(market, contract, today.toordinal()))
+    if hours is None or not running:
+        return past[-days:]
+    bars = market.bars(contract, "TRADES", hours[0], at, _DAY)
+    return past[-(days - 1) :] + [(bar.low, bar.high, bar.close, bar.volume) for bar in bars]
+
+
+@lru_cache(maxsize=256)
+def _year_before(
+    market: Market, contract: Contract, ordinal: int
+) -> tuple[tuple[float, float, float, int], ...]:
+    """The 252 sessions before a day: a year of bars takes a while, and every line asks for it."""
+    day = calendar.date_of(ordinal)
+    first_day = calendar.session_days_back(calendar.previous_session_day(day), 252)[0]
+    start, end = (calendar.start_of(each) for each in (first_day, day))
+    bars = market.bars(contract, "TRADES", start, end, _DAY)
+    return tuple((bar.low, bar.high, bar.close, bar.volume) for bar in bars)
 
 
 def _historical_vol(market: Market, contract: Contract, at: float) -> float:
