@@ -47,7 +47,9 @@ def test_times_are_counted_from_the_start(text: str, expected: str) -> None:
     assert When(text).at(START) == at(expected)
 
 
-@pytest.mark.parametrize("text", ["", "soon", "25:00", "2026-08-20T10:00:00", "day x open", "+5y"])
+@pytest.mark.parametrize(
+    "text", ["", "soon", "25:00", "2026-08-20T10:00:00", "day x open", "+5y", "inf", "nan", "1e300"]
+)
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - the caller adds the sentence
         When(text).at(START)

@@ -14,6 +14,7 @@ ACCEPTS = (
 _AFTER = re.compile(r"\+(\d+(?:\.\d+)?)(s|m|h|d)")
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 _DAY = re.compile(r"day (\d{1,3}) (open|close|[0-2]\d:[0-5]\d(?::[0-5]\d)?)(?: ([+-]\d+)m)?")
+_FAR_SECONDS = 10 * 366 * 86_400.0
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 
 
@@ -28,6 +29,12 @@ class When:
 
         Raises ``ValueError`` when the text means no instant.
         """
+        found = self._read(start)
+        if not abs(found - start) <= _FAR_SECONDS:
+            raise ValueError("too far away")
+        return found
+
+    def _read(self, start: float) -> float:
         for pattern, reader in ((_AFTER, _after), (_CLOCK, _clock), (_DAY, _day)):
             match = pattern.fullmatch(self.text)
             if match is not None:
