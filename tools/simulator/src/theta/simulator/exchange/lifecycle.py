@@ -16,6 +16,7 @@ from theta.simulator.exchange.behaviour import Behaviour
 from theta.simulator.exchange.booking import Books
 from theta.simulator.exchange.model import Execution
 from theta.simulator.exchange.rules import Refusal
+from theta.simulator.exchange.sessions import next_opening
 from theta.simulator.exchange.store import Store
 from theta.simulator.market import calendar
 from theta.simulator.market.contracts import Contract
@@ -71,7 +72,7 @@ class Lifecycle:
         while midnight <= until:
             turns.append((midnight, None))
             midnight = calendar.next_midnight(midnight)
-        if calendar.next_midnight(after) > until and int(after) == int(until):
+        if next_opening(after) > until:
             return turns
         turns += [(action.at, action) for action in self._market.actions(after, until)]
         return sorted(turns, key=lambda turn: turn[0])

@@ -33,6 +33,12 @@ def _regular(second: int) -> Span:
     return calendar.next_session(second)
 
 
+def next_opening(epoch: float) -> float:
+    """The first opening of a regular session after ``epoch``."""
+    opens, closes = _regular(int(epoch))
+    return opens if opens > epoch else _regular(int(closes))[0]
+
+
 @lru_cache(maxsize=4096)
 def day_of(second: int) -> str:
     """The New York date (ISO) of an epoch second."""
