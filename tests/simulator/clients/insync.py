@@ -256,6 +256,9 @@ class InsyncOrders:
     def cancel_all(self) -> None:
         self.ib.reqGlobalCancel()
 
+    def bind_manual_orders(self) -> None:
+        self.ib.reqAutoOpenOrders(True)
+
     async def open_orders(self) -> list[Seen]:
         trades = await self.ib.reqAllOpenOrdersAsync()
         return [seen_of(t.contract, t.order, t.orderStatus.status) for t in trades]

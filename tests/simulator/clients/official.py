@@ -239,6 +239,9 @@ class OfficialOrders:
     def cancel_all(self) -> None:
         self.api.reqGlobalCancel()
 
+    def bind_manual_orders(self) -> None:
+        self.api.reqAutoOpenOrders(True)
+
     async def open_orders(self) -> list[Seen]:
         rows = await self._asking.ask_plain(Answers.OPEN_ORDERS, self.api.reqAllOpenOrders)
         return [seen_of(contract, order, state.status) for contract, order, state in rows]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,8 @@ from tests.simulator.clients.conftest import PUT, Join, held, listing, new_clien
 from tests.simulator.clients.terms import Ticket
 from tests.simulator.conftest import FAST, Process
 from theta.simulator.inprocess import ThreadedSimulator
+from theta.simulator.scenarios import scenario
+from theta.simulator.server import Options
 
 pytestmark = pytest.mark.slow
 
@@ -106,3 +108,83 @@ async def test_restart_and_reconnect(
     assert after.order_id > sold.order_id
     await until(lambda: held(process) == {})
     assert process.terminate() == 0
+
+
+FAMILY = """
+[[account]]
+id = "DU1000001"
+cash_usd = 300000
+positions = [{ symbol = "SPY", quantity = 100, average_cost = 700.0 }]
+[[account]]
+id = "DU1000002"
+cash_usd = 200000
+[[account]]
+id = "DU1000003"
+cash_usd = 100000
+cash_account = true
+[broker]
+ack_ms = [1, 8]
+tick_ms = [1, 5]
+master_client_id = 9
+"""
+NAMES = ["DU1000001", "DU1000002", "DU1000003"]
+
+
+@pytest.fixture
+def family() -> Iterator[ThreadedSimulator]:
+    """Three accounts under one login; client 9 is the master."""
+    with ThreadedSimulator(Options(scenario.parse(FAMILY, "family"), seed=7)) as simulator:
+        yield simulator
+
+
+async def test_a_login_with_three_accounts(family: ThreadedSimulator, join: Join) -> None:
+    client = await join(family)
+    assert client.accounts == NAMES
+    (holding,) = await client.account.holdings()
+    assert (holding.account, holding.quantity) == ("DU1000001", 100)
+    rows = await client.account.summary()
+    cash = {name: float(rows[name, "TotalCashValue"]) for name in NAMES}
+    assert cash == {"DU1000001": 300_000, "DU1000002": 200_000, "DU1000003": 100_000}
+    values = await client.account.account_values("DU1000002")
+    assert float(values["NetLiquidation"]) == 200_000
+    stock = (await listing(client)).terms
+    bought = client.orders.place(stock, Ticket("BUY", 5, "MKT", ref="two", account="DU1000002"))
+    await until(lambda: sum(deal.shares for deal in bought.deals) == 5)
+    assert {deal.account for deal in bought.deals} == {"DU1000002"}
+    held_now = {item.account: item.quantity for item in await client.account.holdings()}
+    assert held_now == {"DU1000001": 100, "DU1000002": 5}
+
+
+async def test_the_master_client_sees_what_others_do(family: ThreadedSimulator, join: Join) -> None:
+    master, other = await join(family, 9), await join(family, 1)
+    stock = (await listing(other)).terms
+    bought = other.orders.place(stock, Ticket("BUY", 3, "MKT", ref="watched", account="DU1000001"))
+    await status(bought, "Filled")
+    deals = [deal for deal in await master.orders.deals() if deal.ref == "watched"]
+    assert sum(deal.shares for deal in deals) == 3
+    resting = other.orders.place(
+        stock, Ticket("BUY", 1, limit=400.0, ref="seen", account="DU1000001")
+    )
+    await status(resting, *WORKING)
+    assert [item.ref for item in await master.orders.open_orders()] == ["seen"]
+
+
+async def test_client_zero_cancels_an_order_made_by_hand(
+    rude: ThreadedSimulator, join: Join
+) -> None:
+    client = await join(rude, 0)
+    client.orders.bind_manual_orders()
+    terms = {"symbol": "SPY", "action": "BUY", "quantity": 1, "limit": 400.0}
+    rude.control("/order", terms)
+
+    async def bound() -> list[int]:
+        return [item.order_id for item in await client.orders.open_orders() if item.order_id]
+
+    (number,) = await until(bound)
+    assert number < 0, "the broker numbers the orders of its own window from -1 down"
+    client.orders.cancel_all()
+
+    async def gone() -> bool:
+        return await client.orders.open_orders() == []
+
+    await until(gone)
