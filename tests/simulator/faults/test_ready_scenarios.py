@@ -185,6 +185,21 @@ async def test_hundred_symbols(scene: Scene, connect: Connect) -> None:
         assert simulator.control("/quote", {"symbol": symbol})["bid"] > 0
 
 
+@pytest.mark.parametrize("name", sorted(TESTED))
+def test_each_starts_on_any_day_with_everything_still_ahead(scene: Scene, name: str) -> None:
+    tuesday = datetime.fromisoformat("2027-03-09T12:00:00-05:00").timestamp()
+    simulator = scene(name, today=tuesday)
+    simulator.control("/clock", {"pause": True})
+    events = simulator.control("/events")
+    assert events["happened"] == []
+    assert all(tuesday < event["epoch"] < tuesday + 30 * 86_400 for event in events["ahead"])
+    assert simulator.control("/quote", {"symbol": "SPY"})["bid"] > 100
+    if name == "ex-dividend":
+        jump(simulator, "next_open")
+        (left,) = simulator.control("/truth")["positions"]
+        assert (left["symbol"], left["quantity"]) == ("SPY", 100)
+
+
 @pytest.mark.parametrize("name", ["calm-week", "polite", "ten-symbols"])
 async def test_the_plain_ones_quote_and_trade(scene: Scene, connect: Connect, name: str) -> None:
     simulator = scene(name)

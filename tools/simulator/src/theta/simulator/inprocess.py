@@ -25,7 +25,7 @@ class ControlRefusedError(Exception):
 class ThreadedSimulator:
     """Context manager around a running simulator with its actual ``port`` and ``control_port``.
 
-    Raises ``SimulatorError`` on entry when it cannot start.
+    Raises ``SimulatorError``, or whatever else went wrong, on entry when it cannot start.
     """
 
     def __init__(self, options: Options) -> None:
@@ -34,7 +34,7 @@ class ThreadedSimulator:
         self._options = options
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
-        self._failure: SimulatorError | None = None
+        self._failure: Exception | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="simulator", daemon=True)
 
@@ -59,7 +59,10 @@ class ThreadedSimulator:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except SimulatorError as error:
+        except Exception as error:
+            # Whoever waits for the start has to hear of it; afterwards it is this thread's own.
+            if self._ready.is_set():
+                raise
             self._failure = error
         finally:
             self._ready.set()

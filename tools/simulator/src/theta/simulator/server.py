@@ -180,7 +180,7 @@ def build(options: Options, store: Store) -> Gateway:
         start=start,
         rate=scenario.rate,
     )
-    market.events.add(scenario.actions)
+    market.events.add(opening.actions(scenario, start))
     behaviour = Behaviour(
         seed=options.seed,
         polite=scenario.polite,

@@ -25,9 +25,13 @@ class EventPlan:
     values: Mapping[str, Any]
     every: float = 0.0
 
-    def event(self, start: float) -> Event:
-        """The event in a market that starts at ``start``."""
-        return Event(self.when.at(start), self.kind, self.values, self.every)
+    def event(self, start: float, moved_days: int = 0) -> Event:
+        """The event in a market that starts at ``start``; a date of its own moves by
+        ``moved_days``."""
+        at = self.when.at(start)
+        if self.when.is_absolute:
+            at += moved_days * 86_400
+        return Event(at, self.kind, self.values, self.every)
 
 
 def read_events(

@@ -8,6 +8,7 @@ from theta.simulator.faults.schedule import Schedule, drawn
 from theta.simulator.market import calendar
 from theta.simulator.market.contracts import Contract
 from theta.simulator.market.quotes import Market
+from theta.simulator.market.reference import CorporateAction
 from theta.simulator.scenarios.accounts import AccountPlan, StartPosition, unknown_position
 from theta.simulator.scenarios.events import DEFAULT_CHANCE
 from theta.simulator.scenarios.scenario import Scenario
@@ -54,6 +55,22 @@ def _contract(scenario: Scenario, held: StartPosition, market: Market, start: fl
     return market.book.option(held.symbol, expiry, strike, held.right)
 
 
+def moved_days(scenario: Scenario, start: float) -> int:
+    """By how many days a market that starts at ``start`` has been moved."""
+    return round((start - scenario.start) / 86_400)
+
+
+def actions(scenario: Scenario, start: float) -> list[CorporateAction]:
+    """The scenario's own dividends and splits in a market that starts at ``start``."""
+    moved = moved_days(scenario, start)
+    if not moved:
+        return list(scenario.actions)
+    return [
+        replace(action, at=calendar.next_session(action.at + moved * 86_400)[0])
+        for action in scenario.actions
+    ]
+
+
 def schedule(scenario: Scenario, start: float, seed: int, fault_seed: int | None) -> Schedule:
     """The scenario's events and its drawn faults in a market that starts at ``start``.
 
@@ -64,7 +81,8 @@ def schedule(scenario: Scenario, start: float, seed: int, fault_seed: int | None
         chance = replace(chance or DEFAULT_CHANCE, seed=fault_seed)
     elif chance is not None and chance.seed is None:
         chance = replace(chance, seed=seed)
-    events = [plan.event(start) for plan in scenario.events]
+    moved = moved_days(scenario, start)
+    events = [plan.event(start, moved) for plan in scenario.events]
     if chance is not None:
         events += drawn(chance, start)
     return Schedule(events)
