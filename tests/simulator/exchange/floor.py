@@ -61,9 +61,9 @@ class Floor:
         actions: Sequence[CorporateAction] = (),
         **behaviour: Any,
     ) -> None:
-        self.market = Market(7, {"SPY": "SPY", "QQQ": "QQQ"}, 0.14)
-        self.market.events.plan("SPY", None)
-        self.market.events.plan("QQQ", None)
+        self.market = Market(7, {"SPY": "SPY", "QQQ": "QQQ", "SPX": "SPY"}, 0.14)
+        for symbol in ("SPY", "QQQ", "SPX"):
+            self.market.events.plan(symbol, None)
         self.market.events.add(actions)
         self.clock = SimClock(at, 1.0)
         self.clock.set_paused(paused=True)

@@ -91,6 +91,35 @@ def test_an_order_dies_with_its_option() -> None:
     assert order.is_final
 
 
+@pytest.mark.parametrize(("signed", "right"), [(-1, "P"), (2, "C")])
+def test_an_index_option_settles_in_cash(signed: int, right: str) -> None:
+    floor = Floor(cash=Decimal(4_000_000))
+    strike = 8_500.0 if right == "P" else 6_500.0
+    option = floor.market.book.option("SPX", FRIDAY, strike, right, "SPXW")
+    floor.trade(option, signed, 900.0)
+    cash = floor.account.cash
+    floor.go(SATURDAY)
+    assert held(floor) == {}
+    settled = floor.exchange.executions[-1]
+    closed = floor.market.settlement(option, calendar.expiry_instant(FRIDAY))
+    worth = Decimal(str(round(closed, 2))) - Decimal(str(strike))
+    assert settled.price == abs(worth)
+    assert (settled.kind, settled.con_id) == ("settlement", option.con_id)
+    assert floor.account.cash == cash + signed * abs(worth) * 100
+
+
+def test_a_european_option_is_not_exercised_early_nor_its_order_kept_beyond_its_last_day() -> None:
+    floor = Floor(cash=Decimal(4_000_000))
+    weekly = floor.market.book.option("SPX", "20260918", 6_500.0, "C", "SPXW")
+    floor.trade(weekly, 1, 900.0)
+    found = floor.exchange.exercise("DU1", weekly.con_id, 1, 1, 0)
+    assert found is not None
+    assert "at its expiry only" in found[1]
+    monthly = floor.market.book.option("SPX", "20260918", 6_500.0, "C", "SPX")
+    order = floor.place(monthly, limit("BUY", 1, 0.05, tif="GTC"))
+    assert order.expires_at == calendar.expiry_instant("20260917")
+
+
 # -- exercise by request ---------------------------------------------------------------------------
 
 

@@ -76,6 +76,10 @@ def code(kind: str, venue: Venue = ONE, **changes: Any) -> int:
         ("option", {"extras": (("firmQuoteOnly", "1"),)}, 10269),
         ("option", {"extras": (("eTradeOnly", "0"), ("nbboPriceCap", ""))}, 0),
         ("option", {"extras": (("faGroup", "All"),)}, 321),
+        ("option", {"extras": (("conditions", '[["1"]]'),)}, 321),
+        ("option", {"extras": (("hedgeType", "D"),)}, 321),
+        ("option", {"extras": (("scalePriceIncrement", "0.5"),)}, 321),
+        ("option", {"extras": (("adjustedOrderType", "None"), ("displaySize", "5"))}, 0),
         ("option", {"oca_type": 4, "oca_group": "x"}, 321),
     ],
 )

@@ -10,8 +10,6 @@ import ib_insync
 from tests.simulator.conftest import limit, option, stock, until
 from theta.simulator.inprocess import ThreadedSimulator
 
-make_condition: Any = ib_insync.PriceCondition
-make_time: Any = ib_insync.TimeCondition
 make_leg: Any = ib_insync.ComboLeg
 make_bag: Any = ib_insync.Bag
 
@@ -20,7 +18,6 @@ ATTRIBUTES = {
     "clearingAccount": "CLR", "clearingIntent": "Away", "designatedLocation": "here",
     "rule80A": "I", "percentOffset": 0.25, "triggerMethod": 4, "algoId": "not told",
     "solicited": True, "randomizeSize": True, "duration": 60,
-    "conditionsIgnoreRth": True, "conditionsCancelOrder": True,
 }  # fmt: skip
 
 
@@ -35,9 +32,6 @@ def same(order: Any) -> None:
     for name, value in ATTRIBUTES.items():
         if name != "algoId":
             assert getattr(order, name) == value, name
-    price, time = order.conditions
-    assert (price.price, price.conId, price.exch, price.isMore) == (5.0, 756733, "SMART", False)
-    assert (price.conjunction, time.time) == ("o", "20260918 15:00:00 US/Eastern")
 
 
 async def test_an_order_keeps_its_attributes_through_a_change_and_its_end(
@@ -46,10 +40,6 @@ async def test_an_order_keeps_its_attributes_through_a_change_and_its_end(
     owner, other = await connect(polite, 1), await connect(polite, 2)
     put = await option(owner)
     order = limit("SELL", 2, 60.0, "full", **ATTRIBUTES)
-    order.conditions = [
-        make_condition(price=5.0, conId=756733, exch="SMART", isMore=False, conjunction="o"),
-        make_time(time="20260918 15:00:00 US/Eastern"),
-    ]
     trade = owner.placeOrder(put, order)
     await until(lambda: trade.orderStatus.status in ("PreSubmitted", "Submitted"))
     same((await told(other, "full")).order)
@@ -69,7 +59,6 @@ async def test_an_order_keeps_its_attributes_through_a_change_and_its_end(
         one for one in await other.reqCompletedOrdersAsync(False) if one.order.orderRef == "full"
     ]
     assert (done.order.settlingFirm, done.order.rule80A) == ("SETT", "I")
-    assert len(done.order.conditions) == 2
 
 
 async def test_a_combination_keeps_its_legs_prices_and_routing(

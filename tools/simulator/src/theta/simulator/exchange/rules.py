@@ -42,7 +42,19 @@ _GONE_ATTRIBUTES = {
     "nbboPriceCap": (10270, "NbboPriceCap"),
 }
 _ADVISOR_ATTRIBUTES = ("faGroup", "faProfile", "faMethod", "modelCode")
-_UNSET = frozenset({"", "0", "0.0", "false", "False"})
+_UNSUPPORTED = {
+    "conditions": "Conditional orders",
+    "scaleInitLevelSize": "Scale orders",
+    "scalePriceIncrement": "Scale orders",
+    "hedgeType": "Hedge orders",
+    "deltaNeutralOrderType": "Delta-neutral orders",
+    "adjustedOrderType": "Adjustable stops",
+    "activeStartTime": "Active times",
+    "activeStopTime": "Active times",
+}
+"""What would trade another way than it was meant if it were taken and left aside."""
+
+_UNSET = frozenset({"", "0", "0.0", "false", "False", "None", "[]"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +195,8 @@ def _attributes(contract: Contract, request: OrderRequest, venue: Venue) -> Refu
         gone = _GONE_ATTRIBUTES.get(name)
         if gone is not None and venue.refuse_etrade_only:
             return gone[0], f"The '{gone[1]}' order attribute is not supported."
+        if name in _UNSUPPORTED:
+            return invalid(f"{_UNSUPPORTED[name]} are not supported by this gateway")
         if name in _ADVISOR_ATTRIBUTES:
             return invalid("Allocations need an advisor's login; name one account")
     if request.oca_type not in (0, 1, 2, 3):
