@@ -207,3 +207,18 @@ async def test_accounts_under_one_login_are_kept_apart(
     poor = client.placeOrder(put, limit("SELL", 1, 0.5, account="DU2"))
     await until(lambda: poor.orderStatus.status == "Inactive")
     assert any("CASH NEEDED FOR THIS ORDER" in text for _, code, text in heard if code == 201)
+
+
+async def test_the_truth_tells_what_moved_without_a_trade(
+    polite: ThreadedSimulator, connect: Callable[..., Any]
+) -> None:
+    client = await connect(polite)
+    gone = await option(client, ("SPY", "20260814", 700.0, "P"))
+    trade = client.placeOrder(gone, limit("BUY", 3, 1.0))
+    await until(lambda: trade.orderStatus.status == "Filled")
+    polite.control("/clock", {"pause": True, "jump_to": "2026-08-15T12:00:00+00:00"})
+    truth = polite.control("/truth")
+    (flow,) = truth["flows"]
+    assert (flow["kind"], flow["amount"], flow["units"]) == ("expiry", 0.0, [[gone.conId, "-3"]])
+    assert {item["kind"] for item in truth["executions"]} == {"trade"}
+    assert truth["positions"] == []

@@ -42,6 +42,10 @@ def truth(gateway: "Gateway") -> dict[str, Any]:
         "net_liquidation": float(account.values(exchange.clock.now())["NetLiquidation"]),
         "orders": [_order(gateway, order) for order in exchange.orders.values()],
         "executions": [_execution(gateway, item) for item in exchange.executions],
+        "flows": [
+            {**flow.dump(), "at": iso(flow.at), "amount": float(flow.amount)}
+            for flow in exchange.books.flows
+        ],
         "positions": _positions(account),
         "accounts": {
             name: {
@@ -123,6 +127,8 @@ def _execution(gateway: "Gateway", item: Execution) -> dict[str, Any]:
         "trading_date": item.day,
         "commission": float(item.commission),
         "account": item.account,
+        "leg": item.leg,
+        "kind": item.kind,
         "realized": None if item.realized is None else float(item.realized),
         "contract": gateway.exchange.account.contract(item.con_id).describe(),
     }
