@@ -40,8 +40,11 @@ class Run:
     singles: tuple[tuple[str, frozenset[str], Attribute], ...]
     """Name, texts that mean unset, attribute."""
 
-    unset: tuple[tuple[str, str], ...]
-    """Name, text for unset."""
+    unset: tuple[str, ...]
+    """The texts of the fields while nothing is set."""
+
+    places: dict[str, tuple[int, ...]]
+    """Where in the run each name is told."""
 
     listed: tuple[str, ListReader] | None
 
@@ -68,9 +71,12 @@ def _runs(items: list[Item]) -> Iterator[Run]:
         if reader is None:
             named = [(item.name, item.attribute) for item in group]
             singles = tuple((name, attribute.blanks, attribute) for name, attribute in named)
-            yield Run(when, singles, tuple((name, one.unset) for name, one in named), None)
+            places: dict[str, tuple[int, ...]] = {}
+            for place, (name, _) in enumerate(named):
+                places[name] = (*places.get(name, ()), place)
+            yield Run(when, singles, tuple(one.unset for _, one in named), places, None)
         else:
-            yield from (Run(when, (), (), (item.name, reader)) for item in group)
+            yield from (Run(when, (), (), {}, (item.name, reader)) for item in group)
 
 
 def _items(
@@ -332,12 +338,16 @@ def _remembered(run: Run, texts: tuple[str, ...]) -> Attributes:
 def write(layout: Layout, attributes: Attributes, version: int) -> list[object]:
     """The fields of ``layout``."""
     fields: list[object] = []
-    told = attributes.get
     for run in layout.at(version):
         if run.when is not None and not run.when(attributes):
             continue
         if run.listed is None:
-            fields += [told(name) or unset for name, unset in run.unset]
+            start = len(fields)
+            fields += run.unset
+            # An order sets a few of its hundred attributes.
+            for name in run.places.keys() & attributes.keys():
+                for place in run.places[name]:
+                    fields[start + place] = attributes[name] or run.unset[place]
             continue
         rows = rows_of(attributes, run.listed[0])
         fields.append(len(rows))
