@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 DAY_SECONDS = 86_400
 _BASE_SECONDS = 300
-_SAMPLES = 8
 _MOVES = 30
 _IMPLIED_POWER = 0.6
 _EXTENDED_OPEN, _EXTENDED_CLOSE = 5.5 * 3_600, 4 * 3_600
@@ -183,8 +182,9 @@ class History:
 
     def _range_of(self, symbol: str, day: date) -> _Range:
         opened, closed = calendar.session(day) or (0.0, 0.0)
-        step = (closed - opened) / _SAMPLES
-        points = [(self._price(symbol, opened + i * step), opened + i * step) for i in range(9)]
+        points = [(self._price(symbol, at), at) for at in (opened, closed)]
+        for at, price in self._market.known_source(symbol).path.samples(day):
+            points.append((price * self._market.shift(symbol, at), at))
         jitter = self._market.jitter
         reach = (max(points)[0] - min(points)[0]) * 0.12 + points[0][0] * 2e-4
         low, high = min(points), max(points)

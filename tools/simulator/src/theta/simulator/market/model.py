@@ -1,6 +1,7 @@
 """Prices options from their source's volatility, the price now, and the events ahead."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import log, sqrt
 
 from theta.simulator.market import american, calendar, pricing, spreads
@@ -68,9 +69,14 @@ class OptionModel:
 
     def __init__(self, events: Events) -> None:
         self._events = events
+        self.economics = lru_cache(maxsize=4096)(self._economics_of)
+        self._chances = lru_cache(maxsize=4096)(self._exits)
 
-    def economics(self, symbol: str) -> Economics:
-        """Rate and dividends of one symbol."""
+    def forget(self) -> None:
+        """Compute anew what was kept: events have changed."""
+        self._chances.cache_clear()
+
+    def _economics_of(self, symbol: str) -> Economics:
 
         def present_value(epoch: float, years: float) -> float:
             return self._events.present_value(symbol, epoch, years)
@@ -91,6 +97,9 @@ class OptionModel:
             level = shock(shift)
             z = log(contract.strike / (forward * share)) / sqrt(years)
             vol = level * line.vol(z / level)
+        exits: tuple[tuple[float, float], ...] = ()
+        if years > 0 and contract.is_call and not contract.european:
+            exits = self._chances(contract.symbol, spot, epoch, years)
         terms = american.Terms(
             is_call=contract.is_call,
             spot=spot * share,
@@ -99,7 +108,7 @@ class OptionModel:
             carry=carry,
             rate=economics.rate,
             european=contract.european,
-            exits=self._exits(contract, spot, epoch, years, economics) if years > 0 else (),
+            exits=exits,
         )
         half = line.half_spread
         if half is None:
@@ -116,13 +125,12 @@ class OptionModel:
         )
 
     def _exits(
-        self, contract: Contract, spot: float, epoch: float, years: float, economics: Economics
+        self, symbol: str, spot: float, epoch: float, years: float
     ) -> tuple[tuple[float, float], ...]:
         """The last instants at which a call can be exercised for its share before a dividend."""
-        if not contract.is_call or contract.european:
-            return ()
+        economics = self.economics(symbol)
         found: list[tuple[float, float]] = []
-        for at, _ in self._events.dividends_ahead(contract.symbol, epoch, years):
+        for at, _ in self._events.dividends_ahead(symbol, epoch, years):
             day = calendar.previous_session_day(calendar.trading_date(at))
             left = ((calendar.session(day) or (0.0, 0.0))[1] - epoch) / pricing.YEAR_SECONDS
             if left > 0:

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import lru_cache
+from itertools import pairwise
 from math import exp, log, sqrt
 from typing import Protocol
 
@@ -23,6 +24,7 @@ _AXIS_START = date(2026, 8, 3)
 _DAY_AXIS_SECONDS = 6.5 * 3_600 + NIGHT_SECONDS
 _YEAR_AXIS_SECONDS = 252 * _DAY_AXIS_SECONDS
 _HISTORY_DAYS = 800
+_SAMPLE_DEPTH = 4
 
 _OPENINGS: dict[date, float] = {_AXIS_START: 0.0}
 """Axis seconds at the opening of session days: a table that grows on demand, the same for all."""
@@ -87,6 +89,9 @@ class Path(Protocol):
 
     def unsplit_close(self, day: date) -> float:
         """The closing price in the units in force before any split: without their jumps."""
+
+    def samples(self, day: date) -> list[tuple[float, float]]:
+        """(instant, price) of a few instants of session ``day``, cheaply."""
 
     @property
     def first_day(self) -> date:
@@ -227,9 +232,47 @@ class PricePath:
         price = self.close(day)
         hours = calendar.session(day)
         until = hours[1] if hours else calendar.start_of(day)
-        for action in self.actions(self._first_at, until):
-            price *= action.ratio
+        if until > self._first_at:
+            for action in self.actions(self._first_at, until):
+                price *= action.ratio
         return price
+
+    def samples(self, day: date) -> list[tuple[float, float]]:
+        """(instant, price) where the path is drawn first: its coarsest points within a session."""
+        opened, closed = calendar.session(day) or (0.0, 0.0)
+        start = _axis_at_open(day)
+        end = start + closed - opened
+        factor = self.factor(opened)
+        self._extend(end)
+        if end < self._points[0][0]:
+            close = log(self._past_close(day))
+            before = (start - NIGHT_SECONDS, log(self._past_close(day - timedelta(1))))
+            drawn = self._coarse(before, (end, close), _SAMPLE_DEPTH)
+        else:
+            first = max(0, bisect_right(self._points, (start, float("-inf"))) - 1)
+            last = bisect_right(self._points, (end, float("inf"))) + 1
+            near = self._points[first:last]
+            drawn = [
+                point
+                for left, right in pairwise(near)
+                for point in (*self._coarse(left, right, _SAMPLE_DEPTH), right)
+            ]
+        return [(opened + at - start, exp(v) * factor) for at, v in drawn if start <= at <= end]
+
+    def _coarse(
+        self, left: tuple[float, float], right: tuple[float, float], depth: int
+    ) -> list[tuple[float, float]]:
+        """The points that ``_bridge`` draws first between two, ``depth`` times halved."""
+        if depth == 0 or right[0] - left[0] <= 1.0:
+            return []
+        spread = self._vol * sqrt((right[0] - left[0]) / 4)
+        value = (left[1] + right[1]) / 2 + spread * self._node(left[0], right[0])
+        middle = ((left[0] + right[0]) / 2, value)
+        return [
+            *self._coarse(left, middle, depth - 1),
+            middle,
+            *self._coarse(middle, right, depth - 1),
+        ]
 
     def _past_close(self, day: date) -> float:
         while not calendar.is_session_day(day):
@@ -297,6 +340,10 @@ class DerivedPath:
     def unsplit_close(self, day: date) -> float:
         """As ``close``: an index has no splits."""
         return self.close(day)
+
+    def samples(self, day: date) -> list[tuple[float, float]]:
+        """The samples of the base, followed."""
+        return [(at, self._of(price, day)) for at, price in self._base.samples(day)]
 
     def _of(self, base: float, day: date) -> float:
         if self.response == 1.0:

@@ -228,10 +228,11 @@ class Market(UnderlyingPrices):
 
     def view(self, contract: Contract, epoch: float) -> OptionView | None:
         """Volatility, carry and spread of an option, moving from one recording to the next with
-        market time. ``None`` for what is no option."""
+        market time, at a resolution of one second. ``None`` for what is no option."""
         if not contract.is_option:
             return None
-        return self._view(contract.con_id, self._frozen_at.get(contract.symbol, epoch))
+        at = self._frozen_at.get(contract.symbol, epoch)
+        return self._view(contract.con_id, float(int(at)))
 
     def _view_at(self, con_id: int, epoch: float) -> OptionView | None:
         contract = self._contract(con_id)

@@ -131,6 +131,7 @@ class UnderlyingPrices:
     def refresh(self) -> None:
         """Compute anew what was kept: prices or events have changed."""
         self._path_price.cache_clear()
+        self.model.forget()
 
     def jitter(self, *key: object) -> float:
         """A stable number in 0..1 for this market's seed."""
