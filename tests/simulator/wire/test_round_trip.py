@@ -3,6 +3,7 @@ decoder, and is the same."""
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -100,7 +101,9 @@ def round_trip(library: Library, version: int, drawn: Drawn) -> None:
     extras = dict(request.extras)
     for name, value in drawn.silent.items():
         assert extras.get(name, "") == (value if isinstance(value, str) else "1" if value else "")
-    order = as_accepted(request)
+    accepted = as_accepted(request)
+    order = Order.restore(json.loads(json.dumps(accepted.dump())))
+    assert order == accepted
     view = versioned.OrderView(order, as_found(query), "Submitted", order.perm_id, request.what_if)
     fields = versioned.open_order(version, view)
     order_id, contract, opened, state = library.decode(version, fields, "openOrder")
