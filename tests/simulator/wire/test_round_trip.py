@@ -102,7 +102,7 @@ def round_trip(library: Library, version: int, drawn: Drawn) -> None:
     for name, value in drawn.silent.items():
         assert extras.get(name, "") == (value if isinstance(value, str) else "1" if value else "")
     accepted = as_accepted(request)
-    order = Order.restore(json.loads(json.dumps(accepted.dump())))
+    order = Order.restore(json.loads(json.dumps(accepted.dump(), default=str)))
     assert order == accepted
     view = versioned.OrderView(order, as_found(query), "Submitted", order.perm_id, request.what_if)
     fields = versioned.open_order(version, view)
