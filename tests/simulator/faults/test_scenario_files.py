@@ -212,6 +212,19 @@ def test_the_commands_beside_serve(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "theta.simulator", "faults"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as child:  # fmt: skip
+        assert child.stdout is not None
+        assert child.stderr is not None
+        child.stdout.close()
+        assert child.stderr.read() == b""
+        assert child.wait(30) == 0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", scenario.built_in())
 def test_check_accepts_every_ready_scenario(name: str) -> None:
     status, said, complaint = program("check", name)

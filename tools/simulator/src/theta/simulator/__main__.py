@@ -230,6 +230,9 @@ def main() -> int:
     except SimulatorError as error:
         sys.stderr.write(f"theta.simulator: {error}\n")
         return error.exit_code
+    except BrokenPipeError:
+        # Whoever reads the output has seen enough, as `head` does.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
