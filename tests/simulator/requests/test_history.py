@@ -80,6 +80,7 @@ async def test_every_kind_of_bar_is_there_by_the_day_and_within_it(
     assert len(hours) >= 8
     low, high = (0.01, 3.0) if "VOLATILITY" in what else (300.0, 1_500.0)
     assert all(low < bar.close < high for bar in [*days, *hours])
+    assert {(bar.volume, bar.average, bar.barCount) for bar in days} == {(-1, -1, -1)}
 
 
 async def test_bids_are_below_asks(
@@ -207,3 +208,20 @@ async def test_five_second_bars_come_one_after_the_other(
     heard = errors_of(client)
     client.reqRealTimeBars(await stock(client), 5, "YIELD", True)
     await until(lambda: [code for _, code, _ in heard] == [420])
+
+
+async def test_lost_data_end_every_subscription_to_prices(
+    start: Callable[..., ThreadedSimulator], connect: Callable[..., Any]
+) -> None:
+    simulator = start(*CALM)
+    client = await connect(simulator)
+    spy = await stock(client)
+    heard = errors_of(client)
+    bars = await asking(client, spy, durationStr="1 D", keepUpToDate=True)
+    ticker = client.reqMktData(spy)
+    await until(lambda: ticker.last > 0)
+    simulator.control("/fault", {"kind": "code", "code": 1100})
+    simulator.control("/fault", {"kind": "code", "code": 1101})
+    await until(lambda: (bars.reqId, 10182) in [(r, c) for r, c, _ in heard])
+    client.cancelMktData(spy)
+    await until(lambda: 300 in [code for _, code, _ in heard])

@@ -196,23 +196,6 @@ def send_position(
             )
 
 
-def position_changed(gateway: "Gateway", contract: Contract, account: str = "") -> None:
-    """Tell every subscriber of ``account`` (the first one without a name), whoever traded."""
-    if gateway.faults.upstream_lost or contract.is_combination:
-        return
-    ledger = named(gateway, account)
-    for session in gateway.sessions.values():
-        subscriptions = session.subscriptions
-        send_position(gateway, session, ledger, contract)
-        if subscriptions.account == ledger.name:
-            send_account(gateway, session, download=False)
-            position = ledger.positions.get(contract.con_id)
-            if position is not None and not position.quantity:
-                send_portfolio(gateway, session, ledger, contract)
-        refresh(gateway, session, account_too=False)
-        profits.send_changed(gateway, session)
-
-
 def positions_changed(gateway: "Gateway", moved: Sequence[tuple[str, Contract]]) -> None:
     """Tell every subscriber of the positions (account, contract) that changed together; account
     values go out once."""

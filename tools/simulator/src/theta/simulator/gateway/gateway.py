@@ -124,7 +124,8 @@ class Gateway:
         for session in self.sessions.values():
             session.error(-1, code, text)
             if code == 1101:
-                session.subscriptions.lines.clear()
+                for request in session.subscriptions.lose_market_data():
+                    session.error(request, 10182, "Failed to request live updates (disconnected).")
         if code in (1101, 1102):
             self.faults.upstream_lost = False
             self.callbacks.release()

@@ -214,9 +214,9 @@ def shape(bar: Bar, date_format: int, seconds: int) -> BarFields:
         when = f"{calendar.trading_date(bar.at):%Y%m%d}"
     else:
         when = str(int(bar.at)) if date_format == 2 else messages.broker_time(bar.at)
-    return BarFields(
-        when, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.average, bar.count
-    )
+    # A kind of bar without volume has no average and no count either: all three are -1.
+    average = bar.average if bar.volume >= 0 else -1.0
+    return BarFields(when, bar.open, bar.high, bar.low, bar.close, bar.volume, average, bar.count)
 
 
 def _end_of(asked: HistoryRequest, now: float) -> float:

@@ -111,3 +111,12 @@ class Subscriptions:
     summaries: dict[int, Summary] = field(default_factory=dict)
     profits: dict[int, Profit] = field(default_factory=dict)
     bulletins: bool = False
+
+    def lose_market_data(self) -> list[int]:
+        """Forget every subscription to prices, as the broker does when it has lost them; returns
+        the requests whose bars were kept up to date, which are told so."""
+        updated = sorted(self.kept_bars)
+        for running in (self.lines, self.by_tick, self.live_bars, self.kept_bars):
+            running.clear()
+        self.pending_history.clear()
+        return updated
