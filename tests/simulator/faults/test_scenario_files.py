@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -160,6 +160,18 @@ def test_a_sunday_has_a_market_too(
     assert (told["trading_date"], told["market_open"]) == ("2027-03-07", True)
     assert simulator.control("/quote", {"symbol": "SPY"})["bid"] > 500
     assert simulator.control("/clock", {"jump_to": "next_open"})["trading_date"] == "2027-03-08"
+
+
+@pytest.mark.parametrize("text", ["2027-03-07T20:00:00-05:00", "2027-03-10T00:10:00-05:00"])
+def test_at_night_the_market_is_open_on_the_machines_date(
+    scene: Callable[..., ThreadedSimulator], request: pytest.FixtureRequest, text: str
+) -> None:
+    request.addfinalizer(calendar.remove_sessions)
+    now = datetime.fromisoformat(text).timestamp()
+    told = scene("polite", today=now).control("/clock")
+    assert told["trading_date"] == f"{datetime.fromtimestamp(now, UTC).astimezone():%Y-%m-%d}"
+    assert told["market_open"]
+    assert calendar.new_york(told["epoch"]).strftime("%H:%M") == "12:13", "the scenario's own time"
 
 
 async def test_two_accounts_trade_side_by_side(tmp_path: Path, connect: Callable[..., Any]) -> None:

@@ -72,7 +72,8 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument(
         "--shift-to-today",
         action="store_true",
-        help="move every date so that the first session is today's and the clock is yours",
+        help="move every date so that the first session is on this machine's date, at its time in"
+        " session and else at the scenario's time of day",
     )
     serve.add_argument("--state", type=Path, help="file that survives a restart")
     serve.add_argument("--port-file", type=Path, help="where the actual ports are written as JSON")

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,9 @@ class Options:
 
     ``speed`` is market seconds per second, infinite for as fast as possible. ``fault_seed``
     replaces the seed of the scenario's schedule of faults, and makes one where it has none.
-    ``today`` (epoch seconds) moves every date so that the first session is today's, also on a day
-    on which the market is closed, and starts the clock at that instant.
+    ``today`` (epoch seconds) moves every date so that the first session is on the machine's date
+    then, whatever day that is; the clock starts at that instant where it is in session, else at
+    the scenario's time of day.
     """
 
     scenario: Scenario
@@ -155,8 +156,9 @@ def _beginning(options: Options, store: Store) -> tuple[float, date | None]:
     if known is None:
         start, day = options.scenario.start, None
         if options.today is not None:
-            start = options.today
-            day = calendar.trading_date(start).isoformat()
+            # The date is the machine's own: programs count days to expiry by it.
+            today = datetime.fromtimestamp(options.today, UTC).astimezone().date()
+            start, day = _first_instant(options.scenario.start, options.today, today), str(today)
         known = {"start": start, "first_day": day}
         store.write([("beginning", "all", known)])
     if known["first_day"] is None:
@@ -165,6 +167,16 @@ def _beginning(options: Options, store: Store) -> tuple[float, date | None]:
     # Whoever tries it on a Sunday wants a market, too.
     calendar.add_session(first_day)
     return known["start"], first_day
+
+
+def _first_instant(written: float, now: float, today: date) -> float:
+    """The machine's time where ``today`` is in session then, else the scenario's time of day."""
+    calendar.add_session(today)
+    opens, closes = calendar.session(today) or (now, now)
+    if opens <= now < closes:
+        return now
+    of_day = calendar.new_york(written).time()
+    return datetime.combine(today, of_day, calendar.NEW_YORK).timestamp()
 
 
 def build(options: Options, store: Store) -> Gateway:
