@@ -325,7 +325,11 @@ class Exchange(Register):
         self.store.flush()
 
     def _advance(self, until: float) -> None:
+        second = int(until)
         for order in list(self.working.values()):
+            seen = order.looked_at >= second and order.status == SUBMITTED
+            if seen and (order.expires_at is None or until < order.expires_at):
+                continue
             if order.status != PENDING and not order.is_final:
                 self._bring(order, until)
 
