@@ -129,3 +129,14 @@ def test_strikes_after_a_split_are_around_the_new_price() -> None:
     spot = market.spot("ABC", now)
     strikes = {strike for _, strike, _ in market.listed("ABC", now)}
     assert 0.5 * spot < min(strikes) < spot < max(strikes) < 2 * spot
+
+
+def test_two_thousand_open_symbols_hear_of_an_event() -> None:
+    market = open_market(5, [Synthetic(f"S{n:04d}", price=50.0) for n in range(2_000)])
+    before = [market.spot(symbol, FIRST + 30 * DAY) for symbol in market.book.symbols]
+    at = calendar.next_session(FIRST + 5 * DAY)[0]
+    market.events.add([CorporateAction("split", "S0007", at, ratio=2)])
+    after = [market.spot(symbol, FIRST + 30 * DAY) for symbol in market.book.symbols]
+    changed = [n for n, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
+    assert changed == [7]
+    assert after[7] == before[7] / 2

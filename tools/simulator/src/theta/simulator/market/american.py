@@ -219,7 +219,7 @@ def implied_vol(target: float, terms: Terms, guess: float = 0.25) -> float | Non
     vol = min(max(guess, 0.01), 5.0)
     slope = 0.0
     last: tuple[float, float] | None = None
-    for _ in range(80):
+    for step in range(150):
         value = price(terms, vol)
         error = value - target
         if abs(error) < 1e-7:
@@ -236,6 +236,7 @@ def implied_vol(target: float, terms: Terms, guess: float = 0.25) -> float | Non
             slope = (value - last[1]) / (vol - last[0])
         last = (vol, value)
         vol = vol - error / slope if slope > 1e-6 else 0.0
-        if not low < vol < high:
+        # Where the price hardly moves secants creep: every fourth step halves the bracket.
+        if step % 4 == 3 or not low < vol < high:
             vol = sqrt(low * high)
-    return vol
+    return None

@@ -74,13 +74,7 @@ def _recorded_source(
 def _follow_events(context: Context, symbol: str, path: PricePath) -> None:
     events = context.events
     path.actions = lambda after, until: events.actions(after, until, symbol)
-    before = events.changed
-
-    def changed() -> None:
-        path.forget()
-        before()
-
-    events.changed = changed
+    events.listeners.append(path.forget)
 
 
 def _index(

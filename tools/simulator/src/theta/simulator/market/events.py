@@ -76,7 +76,7 @@ class Events:
         self._plans: dict[str, DividendPlan] = {}
         self._single: dict[str, list[CorporateAction]] = {}
         self._dividends = lru_cache(maxsize=8192)(self._dividends_of)
-        self.changed: Callable[[], None] = lambda: None
+        self.listeners: list[Callable[[], None]] = []
 
     def plan(self, symbol: str, plan: DividendPlan | None) -> None:
         """Give ``symbol`` a regular dividend, or none."""
@@ -88,7 +88,8 @@ class Events:
 
     def _changed(self) -> None:
         self._dividends.cache_clear()
-        self.changed()
+        for listener in self.listeners:
+            listener()
 
     def add(self, actions: Iterable[CorporateAction]) -> None:
         """Announce single dividends or splits."""

@@ -44,7 +44,7 @@ class UnderlyingPrices:
         self.blank_greeks: set[str] = set()
         self._frozen_at: dict[str, float] = {}
         self._path_price = lru_cache(maxsize=4096)(self._price_at)
-        self.events.changed = self.refresh
+        self.events.listeners.append(self._events_changed)
         self.actions = self.events.actions
         self.rate = self.events.rate
         self.dividends_ahead = self.events.dividends_ahead
@@ -126,6 +126,9 @@ class UnderlyingPrices:
         for symbol in symbols:
             self.frozen.discard(symbol)
             self._frozen_at.pop(symbol, None)
+        self.refresh()
+
+    def _events_changed(self) -> None:
         self.refresh()
 
     def refresh(self) -> None:
