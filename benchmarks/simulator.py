@@ -77,6 +77,8 @@ def served(folder: Path, name: str, scenario: str, *arguments: str) -> Iterator[
             raise UnavailableError(f"the simulator ended at its start: {said}")
         port = int(json.loads(ports.read_text())["port"])
         yield Served(port, psutil.Process(child.pid), began)
+    except OSError as error:
+        raise UnavailableError(f"the simulator stopped answering: {error}") from error
     finally:
         child.terminate()
         try:

@@ -49,7 +49,10 @@ def encode_fields(fields: Iterable[object]) -> bytes:
     field would
     shift every later field and is replaced by a space.
     """
-    texts = [value if type(value) is str else field_text(value) for value in fields]
+    texts = [
+        value if type(value) is str else str(value) if type(value) is int else field_text(value)
+        for value in fields
+    ]
     texts.append("")
     joined = "\0".join(texts)
     # Looking at the whole once is quicker than at each of an order's hundred fields.
