@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -124,6 +125,7 @@ def test_a_folder_of_recordings_is_found_beside_the_scenario(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_new_york")
 async def test_shifted_dates_put_the_first_session_on_the_machines_today(
     scene: Callable[..., ThreadedSimulator], connect: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -150,10 +152,19 @@ async def test_shifted_dates_put_the_first_session_on_the_machines_today(
     assert later.control("/clock")["trading_date"] == "2027-03-03"
 
 
-def test_a_sunday_has_a_market_too(
-    scene: Callable[..., ThreadedSimulator], request: pytest.FixtureRequest
-) -> None:
-    request.addfinalizer(calendar.remove_sessions)
+@pytest.fixture
+def in_new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The machine's dates are New York's."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "America/New_York")
+        time.tzset()
+        yield
+    time.tzset()
+    calendar.remove_sessions()
+
+
+@pytest.mark.usefixtures("in_new_york")
+def test_a_sunday_has_a_market_too(scene: Callable[..., ThreadedSimulator]) -> None:
     sunday = datetime.fromisoformat("2027-03-07T11:00:00-05:00").timestamp()
     simulator = scene("polite", today=sunday)
     told = simulator.control("/clock")
