@@ -48,11 +48,11 @@ async def working(client: Any, ref: str = "working", price: float = 90.0) -> Any
 
 async def test_fault_drop_connections(polite: ThreadedSimulator, connect: Connect) -> None:
     client, other = await connect(polite, 1), await connect(polite, 2)
-    assert arm(polite, "drop_connections", client_id=1, refuse_seconds=1)["connections"] == 1
+    assert arm(polite, "drop_connections", client_id=1, refuse_seconds=4)["connections"] == 1
     await until(lambda: not client.isConnected())
     assert other.isConnected()
     assert await refused(polite)
-    await until(lambda: accepted(polite))
+    await until(lambda: accepted(polite), 10)
 
 
 async def test_fault_half_open(polite: ThreadedSimulator, connect: Connect) -> None:
@@ -87,23 +87,23 @@ async def test_fault_restart(polite: ThreadedSimulator, connect: Connect) -> Non
     await working(client)
     # An open order would tell the client its own id again.
     arm(polite, "fill_order", order_ref="working")
-    arm(polite, "restart", times=2, down_seconds=0.4, up_seconds=0.8, ids_back=900)
+    arm(polite, "restart", times=2, down_seconds=2, up_seconds=2, ids_back=900)
     await until(lambda: not client.isConnected())
     assert await refused(polite)
     again = await comes_back(connect, polite, 1)
     assert again.client._reqIdSeq < 500
     await until(lambda: not again.isConnected())
-    await until(lambda: accepted(polite))
+    await until(lambda: accepted(polite), 10)
 
 
 async def test_fault_daily_reset(polite: ThreadedSimulator, connect: Connect) -> None:
     client = await connect(polite)
     heard = Heard(client)
-    arm(polite, "daily_reset", warning_seconds=0.2, down_seconds=0.5)
+    arm(polite, "daily_reset", warning_seconds=0.2, down_seconds=3)
     await until(lambda: 1100 in heard.codes())
     await until(lambda: not client.isConnected())
     assert await refused(polite)
-    await until(lambda: accepted(polite))
+    await until(lambda: accepted(polite), 10)
     fresh = await connect(polite, 1)
     assert await fresh.reqCurrentTimeAsync()
 
