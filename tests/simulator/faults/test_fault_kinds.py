@@ -87,12 +87,12 @@ async def test_fault_restart(polite: ThreadedSimulator, connect: Connect) -> Non
     await working(client)
     # An open order would tell the client its own id again.
     arm(polite, "fill_order", order_ref="working")
-    arm(polite, "restart", times=2, down_seconds=2, up_seconds=2, ids_back=900)
+    arm(polite, "restart", times=2, down_seconds=2, up_seconds=6, ids_back=900)
     await until(lambda: not client.isConnected())
     assert await refused(polite)
     again = await comes_back(connect, polite, 1)
     assert again.client._reqIdSeq < 500
-    await until(lambda: not again.isConnected())
+    await until(lambda: not again.isConnected(), 10)
     await until(lambda: accepted(polite), 10)
 
 
