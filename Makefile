@@ -8,6 +8,8 @@ PACKAGES   := libs/common services/broker-gateway services/strategy services/ris
 LOCKS      := requirements/build.txt requirements/dev.txt
 SEEDS      ?= 20
 FIRST_SEED ?= 1
+# Tests and campaign start hundreds of short processes: each would compile all of our modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: help setup lint type test sim e2e demo bench containers lock clean
 
@@ -33,7 +35,7 @@ type: setup ## mypy, strict
 	$(BIN)/mypy
 
 test: setup ## the fast suite: unit, property, contract, architecture, integration
-	$(BIN)/pytest -n 3 -m "not slow"
+	$(BIN)/pytest -n 3 --dist worksteal -m "not slow"
 
 sim: setup ## the services under faults: make sim SEEDS=20 FIRST_SEED=1
 	$(BIN)/python -m tests.simulation.campaign --seeds $(SEEDS) --first-seed $(FIRST_SEED)

@@ -1,4 +1,4 @@
-"""The program's own files, parsed once, for the tests in this folder."""
+"""The program's own files, parsed once where needed, for the tests in this folder."""
 
 from __future__ import annotations
 
@@ -15,20 +15,28 @@ SERVICES = ("broker_gateway", "strategy", "risk", "alerts")
 TOOLS = ("simulator", "thetactl", "embedded")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Module:
     """One Python file."""
 
     path: Path
     name: str
     """Dotted import name; for files outside a distribution, their path with dots."""
-    text: str
-    tree: ast.Module
+
+    @functools.cached_property
+    def text(self) -> str:
+        """What stands in it."""
+        return self.path.read_text()
+
+    @functools.cached_property
+    def tree(self) -> ast.Module:
+        """What it means; parsed on first use, as every worker that collects tests has a Module."""
+        return ast.parse(self.text, filename=str(self.path))
 
     @property
     def place(self) -> str:
         """Path from the root, as a person would open it."""
-        return str(self.path.relative_to(ROOT))
+        return str(self.path.relative_to(ROOT) if ROOT in self.path.parents else self.path)
 
     @property
     def owner(self) -> str:
@@ -59,13 +67,11 @@ def _name_of(path: Path) -> str:
 @functools.cache
 def python_modules() -> tuple[Module, ...]:
     """Return every Python file of the repository: product, tests, benchmarks, tools."""
-    found: list[Module] = []
-    for folder in PYTHON_FOLDERS:
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            text = path.read_text()
-            tree = ast.parse(text, filename=str(path))
-            found.append(Module(path=path, name=_name_of(path), text=text, tree=tree))
-    return tuple(found)
+    return tuple(
+        Module(path=path, name=_name_of(path))
+        for folder in PYTHON_FOLDERS
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    )
 
 
 def product_modules() -> tuple[Module, ...]:

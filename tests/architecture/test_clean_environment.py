@@ -49,14 +49,33 @@ def with_relatives(folder: str) -> set[str]:
     return {folder}.union(*(with_relatives(word.removeprefix("theta-")) for word in own))
 
 
+@pytest.fixture(scope="session")
+def own_wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheels of all our distributions, built once."""
+    folder = tmp_path_factory.mktemp("wheels")
+    local = ("--no-index", "--no-deps", "--no-build-isolation")
+    run(*PIP, "wheel", *local, "-w", folder, *DISTRIBUTIONS.values())
+    return folder
+
+
+def wheels_of(program: str, folder: Path) -> list[Path]:
+    """The wheels of a program and of all our own that it declares."""
+    names = {name.replace("-", "_") for name in with_relatives(program)}
+    found = [
+        wheel
+        for wheel in sorted(folder.glob("theta_*.whl"))
+        if wheel.name.removeprefix("theta_").partition("-")[0] in names
+    ]
+    assert len(found) == len(names)
+    return found
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_a_program_runs_with_only_its_own_requirements(program: str, tmp_path: Path) -> None:
-    wheels = tmp_path / "wheels"
-    sources = [DISTRIBUTIONS[folder] for folder in sorted(with_relatives(program))]
-    local = ("--no-index", "--no-deps")
-    run(*PIP, "wheel", *local, "--no-build-isolation", "-w", wheels, *sources)
+def test_a_program_runs_with_only_its_own_requirements(
+    program: str, own_wheels: Path, tmp_path: Path
+) -> None:
     run(sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv")
     python = tmp_path / "venv/bin/python"
     # Without dependencies: what the lock leaves out is not fetched, and `pip check` finds it.
@@ -64,7 +83,7 @@ def test_a_program_runs_with_only_its_own_requirements(program: str, tmp_path: P
     lock = ROOT / "requirements" / f"{program}.txt"
     if "==" in lock.read_text():
         run(*install, "--require-hashes", "-r", lock)
-    run(*install, "--no-index", *sorted(wheels.glob("*.whl")))
+    run(*install, "--no-index", *wheels_of(program, own_wheels))
     run(*PIP, "--python", python, "check")
     package = f"theta.{program.replace('-', '_')}"
     assert int(run(python, "-I", "-c", IMPORT_ALL, package)) >= 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from pathlib import Path
 
 import pytest
 
@@ -77,11 +78,17 @@ def test_modules_are_short_and_narrow() -> None:
     refuse(offenders, f"more than {MODULE_LINES_MAX} lines or {LINE_COLUMNS_MAX} columns")
 
 
+def _is_called_by_others(node: ast.ClassDef) -> bool:
+    """A protocol of callbacks, or a state machine whose methods are Hypothesis' rules."""
+    bases = {getattr(base, "id", getattr(base, "attr", "")) for base in node.bases}
+    return node.name in FOREIGN_CALLBACKS or "RuleBasedStateMachine" in bases
+
+
 def test_classes_have_few_public_methods() -> None:
     offenders: list[str] = []
     for module in EVERY:
         for node in ast.walk(module.tree):
-            if isinstance(node, ast.ClassDef) and node.name not in FOREIGN_CALLBACKS:
+            if isinstance(node, ast.ClassDef) and not _is_called_by_others(node):
                 names = {item.name for item in node.body if isinstance(item, FUNCTION)}
                 public = [name for name in names if not name.startswith("_")]
                 if len(public) > PUBLIC_METHODS_MAX:
@@ -125,8 +132,9 @@ def test_clocks_ids_chance_and_environment_are_handed_in() -> None:
         ("from datetime import datetime\ndatetime(2026, 1, 2)", False),
     ],
 )
-def test_the_ban_sees_through_aliases(source: str, *, found: bool) -> None:
-    module = Module(path=ROOT / "x.py", name="x", text=source, tree=ast.parse(source))
+def test_the_ban_sees_through_aliases(source: str, tmp_path: Path, *, found: bool) -> None:
+    (tmp_path / "x.py").write_text(source)
+    module = Module(path=tmp_path / "x.py", name="x")
     assert any(AMBIENT.fullmatch(name) for name, _ in uses_of(module)) is found
 
 

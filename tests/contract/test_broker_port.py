@@ -7,12 +7,16 @@ import json
 from collections.abc import Callable, Coroutine, Iterator
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
-from tests.integration.gateway_adapter.harness import Session, Simulator, stopped_at_end
+from tests.integration.gateway_adapter.harness import (
+    PATIENT,
+    Session,
+    SimulatorHere,
+    stopped_at_end,
+)
 from tests.support.eventually import eventually
 from tests.support.fake_broker import START, FakeBroker
 from theta.broker_gateway.ports import (
@@ -79,9 +83,9 @@ class Fake:
 class Real:
     """The adapter, over a socket, against the simulator."""
 
-    def __init__(self, folder: Path) -> None:
-        self._simulator = Simulator(folder)
-        self._session = Session(self._simulator.port)
+    def __init__(self) -> None:
+        self._simulator = SimulatorHere()
+        self._session = Session(self._simulator.port, timings=PATIENT)
         self.evidence = self._session.evidence
         self.port: BrokerPort = self._session.port
         self.run = self._session.run
@@ -109,8 +113,8 @@ Driver = Fake | Real
 
 
 @pytest.fixture(params=["fake", "ibkr"])
-def driver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Driver]:
-    made: Driver = Fake() if request.param == "fake" else Real(tmp_path)
+def driver(request: pytest.FixtureRequest) -> Iterator[Driver]:
+    made: Driver = Fake() if request.param == "fake" else Real()
     with stopped_at_end([made]):
         yield made
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.simulation.grounds import grounds
 from tests.simulation.plans import POINTS, draw
-from tests.simulation.seed_run import SeedResult, run_seed
+from tests.simulation.seed_run import SETTLE_TIMEOUT_SECONDS, SeedResult, run_seed
 from tests.simulation.stages import Stages
 from tests.simulation.timing import TIMING
 
@@ -57,9 +57,11 @@ def run_campaign(
     keep: bool,
     tell: Callable[[str], None],
     verbose: bool = False,
+    settle_seconds: float = SETTLE_TIMEOUT_SECONDS,
 ) -> list[SeedResult]:
     """Run the seeds on the same servers; folders of failed seeds are kept.
 
+    A seed that does not come to agree is judged after `settle_seconds` of settling.
     While a seed settles, the processes of the next are started. A seed's seconds count from the
     end of the one before it, so that they add up to the campaign's.
     """
@@ -70,7 +72,14 @@ def run_campaign(
             tell(f"[{number}/{len(seeds)}] seed {plan.seed}: {plan.describe()}")
             notice = _timed(tell) if verbose else _silent
             following = plans[number] if number < len(plans) else None
-            result = run_seed(stages, plan, following=following, keep=keep, notice=notice)
+            result = run_seed(
+                stages,
+                plan,
+                following=following,
+                keep=keep,
+                notice=notice,
+                settle_seconds=settle_seconds,
+            )
             results.append(result)
             _report(result, tell)
     if not any(result.folder for result in results):

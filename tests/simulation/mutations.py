@@ -23,6 +23,10 @@ from tests.simulation.seed_run import SeedResult
 
 OVERLAYS = Path(__file__).parent / "overlays"
 SEARCH_LIMIT = 1000
+BROKEN_SETTLE_SECONDS = 15.0
+"""A system with a broken rule never comes to agree: twice what a whole one needs to settle."""
+SLOWNESS = ("stuck", "unfinished")
+"""What a machine that is too slow shows as well: no proof that the rule was missed."""
 
 
 def _any(_plan: SeedPlan) -> bool:
@@ -76,10 +80,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _tell(f"{mutation.name}: as it is, seeds {seeds}")
         sound = run_campaign(seeds, overlay=None, keep=False, tell=_tell)
         _tell(f"{mutation.name}: broken: {mutation.broken}")
-        broken = run_campaign(seeds, overlay=OVERLAYS / mutation.name, keep=False, tell=_tell)
+        broken = run_campaign(
+            seeds, overlay=OVERLAYS / mutation.name, keep=False, tell=_tell,
+            settle_seconds=BROKEN_SETTLE_SECONDS,
+        )  # fmt: skip
         _forget(broken)
         before, after = _count(sound), _count(broken)
-        ok = ok and not before and bool(after)
+        ok = ok and not before and any(rule not in SLOWNESS for rule in after)
         table.add_row(
             f"{mutation.name}: {mutation.broken}",
             ", ".join(map(str, seeds)),

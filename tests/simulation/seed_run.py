@@ -53,6 +53,7 @@ def run_seed(
     following: SeedPlan | None,
     keep: bool,
     notice: Callable[[str], None],
+    settle_seconds: float = SETTLE_TIMEOUT_SECONDS,
 ) -> SeedResult:
     """Run one seed to its judgement; never raises for what the services do.
 
@@ -69,7 +70,7 @@ def run_seed(
             seed.strike()
             if following is not None:
                 stages.prepare(following)
-            seed.settle(result)
+            seed.settle(result, settle_seconds)
         finally:
             seed.close()
     except ThetaError as error:
@@ -113,13 +114,13 @@ class _Seed:
         # Otherwise the settling names what is not finished.
         self._notice("the plan is carried out")
 
-    def settle(self, result: SeedResult) -> None:
+    def settle(self, result: SeedResult, timeout_seconds: float) -> None:
         """Wait for rest, judge, and fill in the result."""
         truth, _, violations = settle(
             self._deployment.control_url,
             self._reader,
             self._expectation,
-            timeout_seconds=SETTLE_TIMEOUT_SECONDS,
+            timeout_seconds=timeout_seconds,
             calm_seconds=CALM_SECONDS,
             notice=self._notice,
             attend=self._mend,

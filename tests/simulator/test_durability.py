@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import socket
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.simulator.conftest import POLITE, Process, limit, option, until
+from theta.simulator.__main__ import main
 from theta.simulator.inprocess import ThreadedSimulator
 
 SETTINGS = [part for text in POLITE for part in ("--set", text)]
@@ -80,9 +83,27 @@ def test_a_state_file_of_another_seed_is_refused(
     assert_one_sentence(done.stderr, "belongs to")
 
 
+SERVE = ("serve", "--port", "0", "--control-port", "0")
+
+
+def refused(*arguments: str) -> tuple[int, str]:
+    """Exit status and stderr of the program's own `main`, in this process: it must refuse, as
+    nothing would end it."""
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        contextlib.redirect_stderr(io.StringIO()) as stderr,
+    ):
+        patched.setattr(sys, "argv", ["theta.simulator", *SERVE, *arguments])
+        try:
+            status: Any = main()
+        except SystemExit as ended:
+            status = ended.code
+    assert isinstance(status, int)
+    return status, stderr.getvalue()
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "theta.simulator", "serve", "--port", "0"]
-    command += ["--control-port", "0", *arguments]
+    command = [sys.executable, "-m", "theta.simulator", *SERVE, *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
 
 
@@ -118,9 +139,9 @@ def test_a_busy_port_is_named() -> None:
 def test_a_wrong_scenario_is_refused_with_status_78(tmp_path: Path, text: str, part: str) -> None:
     path = tmp_path / "wrong.toml"
     path.write_text(text)
-    done = run("--scenario", str(path))
-    assert done.returncode == 78
-    assert_one_sentence(done.stderr, part)
+    status, stderr = refused("--scenario", str(path))
+    assert status == 78
+    assert_one_sentence(stderr, part)
 
 
 @pytest.mark.parametrize(
@@ -136,9 +157,9 @@ def test_a_wrong_scenario_is_refused_with_status_78(tmp_path: Path, text: str, p
     ],
 )
 def test_a_wrong_option_is_refused_in_one_sentence(arguments: tuple[str, ...], status: int) -> None:
-    done = run(*arguments)
-    assert done.returncode == status
-    assert_one_sentence(done.stderr, "theta.simulator")
+    found, stderr = refused(*arguments)
+    assert found == status
+    assert_one_sentence(stderr, "theta.simulator")
 
 
 async def test_start_positions_are_held(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,24 +21,62 @@ from theta.common.domain.orders import TradingState
 from theta.common.http.serving import UvicornThread
 from theta.common.postgres import gate
 from theta.common.postgres.engine import make_engine, transaction
+from theta.thetactl.__main__ import main
 
 CONFIG = Path(__file__).parents[2] / "config" / "thetagang.toml"
 ACCOUNT = "DU1234567"
 
 
-def run(
-    *arguments: str, folder: Path = CONFIG.parent, **environment: str
-) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def settings_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """The whole environment of a command: ours without settings, and what is given."""
     plain = {k: v for k, v in os.environ.items() if not k.startswith("THETA_")}
-    return subprocess.run(
+    return {**plain, "THETA_CONFIG": str(CONFIG), **environment}
+
+
+def run(*arguments: str, folder: Path = CONFIG.parent, **environment: str) -> Done:
+    """Run the command's own `main` in this process: a process of its own spends a second on
+    imports (`run_process`)."""
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        contextlib.redirect_stdout(io.StringIO()) as stdout,
+        contextlib.redirect_stderr(io.StringIO()) as stderr,
+    ):
+        wanted = settings_of(environment)
+        for name in set(os.environ) - set(wanted):
+            patched.delenv(name)
+        for name, value in wanted.items():
+            patched.setenv(name, value)
+        patched.setattr(sys, "argv", ["thetactl", *arguments])
+        patched.chdir(folder)
+        try:
+            main()
+            code = 0
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else 0
+    return Done(code, stdout.getvalue(), stderr.getvalue())
+
+
+def run_process(*arguments: str, folder: Path = CONFIG.parent, **environment: str) -> Done:
+    """Run the command as a person does."""
+    done = subprocess.run(
         [sys.executable, "-m", "theta.thetactl", *arguments],
-        env={**plain, "THETA_CONFIG": str(CONFIG), **environment},
+        env=settings_of(environment),
         cwd=folder,
         capture_output=True,
         text=True,
         timeout=30,
         check=False,
     )
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
 def one_sentence(stderr: str) -> bool:
@@ -42,7 +84,7 @@ def one_sentence(stderr: str) -> bool:
 
 
 def test_a_missing_token_is_one_sentence_and_a_config_error() -> None:
-    done = run("status")
+    done = run_process("status")
     assert done.returncode == 78
     assert one_sentence(done.stderr)
     assert "THETA_API_TOKEN" in done.stderr
@@ -101,7 +143,7 @@ def test_config_check_names_file_and_fault(tmp_path: Path) -> None:
     assert done.returncode == 78
     assert one_sentence(done.stderr)
     assert str(broken) in done.stderr
-    good = run("config", "check")
+    good = run_process("config", "check")
     assert json.loads(good.stdout)["valid"] is True
 
 

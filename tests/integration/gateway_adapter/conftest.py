@@ -1,24 +1,28 @@
-"""A simulator per module; sessions and proxies per test."""
+"""A simulator, sessions and proxies for each test."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.integration.gateway_adapter.harness import Proxy, Session, Simulator, stopped_at_end
+from tests.integration.gateway_adapter.harness import (
+    Proxy,
+    Session,
+    SimulatorHere,
+    stopped_at_end,
+)
 
 
 @pytest.fixture
-def simulator(tmp_path: Path) -> Iterator[Simulator]:
-    running = Simulator(tmp_path)
+def simulator() -> Iterator[SimulatorHere]:
+    running = SimulatorHere()
     with stopped_at_end([running]):
         yield running
 
 
 @pytest.fixture
-def connect(simulator: Simulator) -> Iterator[Callable[..., Session]]:
+def connect(simulator: SimulatorHere) -> Iterator[Callable[..., Session]]:
     """Return a function that connects a session; all are stopped at the end."""
     sessions: list[Session] = []
 
@@ -31,7 +35,7 @@ def connect(simulator: Simulator) -> Iterator[Callable[..., Session]]:
 
 
 @pytest.fixture
-def proxy(simulator: Simulator) -> Iterator[Proxy]:
+def proxy(simulator: SimulatorHere) -> Iterator[Proxy]:
     between = Proxy(simulator.port)
     with stopped_at_end([between]):
         yield between

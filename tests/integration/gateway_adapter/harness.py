@@ -1,4 +1,4 @@
-"""A simulator process, a session on its own thread, and a proxy between them."""
+"""A simulator (a process, or a thread of this one), a session on a thread, a proxy between."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import struct
 import subprocess
 import sys
 import threading
-import urllib.request
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,6 +22,9 @@ from theta.broker_gateway.adapters.ibkr.session_loop import SessionLoop
 from theta.broker_gateway.adapters.ibkr.supervisor import SessionTimings
 from theta.broker_gateway.ports import Evidence, SessionState
 from theta.common.adapters import SystemClock
+from theta.simulator.inprocess import ThreadedSimulator, call_control
+from theta.simulator.scenarios import scenario
+from theta.simulator.server import Options
 
 Answer = TypeVar("Answer")
 
@@ -31,9 +33,41 @@ QUICK = SessionTimings(
     id_in_use_alert=0.5, link_down_page=0.3, unreachable_page=1.0,
 )  # fmt: skip
 
+PATIENT = replace(QUICK, request=10.0, silence=20.0)
+"""For tests that are not about silence: a machine that stands still for a second is no dead TWS."""
 
-class Simulator:
-    """One simulator process and its control port."""
+
+class Broker:
+    """What a test asks a simulator for, over its control port."""
+
+    port: int
+    _control_port: int
+
+    def ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        return call_control(self._control_port, path, body)
+
+    def truth(self) -> dict[str, Any]:
+        return self.ask("/truth")
+
+    def fault(self, kind: str, **more: Any) -> dict[str, Any]:
+        return self.ask("/fault", {"kind": kind, **more})
+
+
+class SimulatorHere(Broker):
+    """A simulator on a thread of this process: there at once, over the same sockets."""
+
+    def __init__(self, *, seed: int = 3) -> None:
+        self._running = ThreadedSimulator(Options(scenario.load("calm-week"), seed=seed))
+        self._running.__enter__()
+        self.port = self._running.port
+        self._control_port = self._running.control_port
+
+    def stop(self) -> None:
+        self._running.__exit__(None, None, None)
+
+
+class Simulator(Broker):
+    """One simulator process, for services that are processes themselves."""
 
     def __init__(self, folder: Path, *, speed: float = 1.0, seed: int = 3) -> None:
         self._ports_file = folder / "ports.json"
@@ -58,19 +92,6 @@ class Simulator:
             found: dict[str, int] = json.loads(self._ports_file.read_text())
             return found
         return {}
-
-    def ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        data = json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(f"http://127.0.0.1:{self._control_port}{path}", data=data)
-        with urllib.request.urlopen(request, timeout=10) as response:
-            answer: dict[str, Any] = json.load(response)
-        return answer
-
-    def truth(self) -> dict[str, Any]:
-        return self.ask("/truth")
-
-    def fault(self, kind: str, **more: Any) -> dict[str, Any]:
-        return self.ask("/fault", {"kind": kind, **more})
 
     def stop(self) -> None:
         self._process.terminate()

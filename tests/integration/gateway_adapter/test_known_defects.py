@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.gateway_adapter.harness import Proxy, Session, Simulator
+from tests.integration.gateway_adapter.harness import Proxy, Session, SimulatorHere
 from tests.support.eventually import eventually, eventually_async
 from theta.broker_gateway.adapters.ibkr.codes import Level
 from theta.broker_gateway.adapters.ibkr.library import (
@@ -43,7 +43,7 @@ def _place(session: Session, order_ref: str, **changes: Any) -> int:
     return session.do(place)
 
 
-def _working(simulator: Simulator, session: Session, order_ref: str) -> int:
+def _working(simulator: SimulatorHere, session: Session, order_ref: str) -> int:
     simulator.fault("tune", fill_probability=0)
     order_id = _place(session, order_ref)
     eventually(
@@ -66,7 +66,7 @@ def _local_status(session: Session, order_id: int) -> str:
 
 @pytest.mark.parametrize("code", [105, 321, 329, 10349, 103, 10289, 99_999])
 def test_error_code_on_a_live_order_never_cancels_it_locally(
-    simulator: Simulator, connect: Connect, code: int
+    simulator: SimulatorHere, connect: Connect, code: int
 ) -> None:
     session = connect().until_ready()
     order_id = _working(simulator, session, "theta-live")
@@ -78,7 +78,7 @@ def test_error_code_on_a_live_order_never_cancels_it_locally(
     assert [o.order_ref for o in session.run(session.port.open_orders())] == ["theta-live"]
 
 
-def test_the_library_by_itself_does_cancel_it(simulator: Simulator, connect: Connect) -> None:
+def test_the_library_by_itself_does_cancel_it(simulator: SimulatorHere, connect: Connect) -> None:
     """Shows that the guard above guards something; when this fails, the library was mended."""
     session = connect().until_ready()
     order_id = _working(simulator, session, "theta-plain")
@@ -88,7 +88,7 @@ def test_the_library_by_itself_does_cancel_it(simulator: Simulator, connect: Con
     assert _local_status(session, order_id) == "Cancelled"
 
 
-def test_unknown_code_on_an_order_pages(simulator: Simulator, connect: Connect) -> None:
+def test_unknown_code_on_an_order_pages(simulator: SimulatorHere, connect: Connect) -> None:
     session = connect().until_ready()
     order_id = _working(simulator, session, "theta-page")
     wrapper = session.link().ib.wrapper
@@ -96,7 +96,7 @@ def test_unknown_code_on_an_order_pages(simulator: Simulator, connect: Connect) 
     assert session.notes.levels(88_888) == [Level.PAGE]
 
 
-def test_rejection_keeps_the_brokers_reason(simulator: Simulator, connect: Connect) -> None:
+def test_rejection_keeps_the_brokers_reason(simulator: SimulatorHere, connect: Connect) -> None:
     session = connect().until_ready()
     simulator.fault("refuse_next_order", code=201, message="Order rejected - reason:no margin left")
     order_id = _place(session, "theta-refused")
@@ -158,7 +158,7 @@ def test_error_on_the_executions_request_is_no_empty_answer(connect: Connect, pr
 
 @pytest.mark.slow
 def test_late_end_is_not_taken_for_the_next_answer(
-    simulator: Simulator, connect: Connect, proxy: Proxy
+    simulator: SimulatorHere, connect: Connect, proxy: Proxy
 ) -> None:
     session = connect(proxy.port).until_ready()
     _working(simulator, session, "theta-late")
@@ -171,7 +171,7 @@ def test_late_end_is_not_taken_for_the_next_answer(
 
 
 def test_open_orders_asked_twice_at_once_are_both_complete(
-    simulator: Simulator, connect: Connect
+    simulator: SimulatorHere, connect: Connect
 ) -> None:
     session = connect().until_ready()
     _working(simulator, session, "theta-both")
@@ -183,7 +183,7 @@ def test_open_orders_asked_twice_at_once_are_both_complete(
     assert session.run(both()) == [["theta-both"], ["theta-both"]]
 
 
-def test_unreadable_message_spoils_the_answer(simulator: Simulator, connect: Connect) -> None:
+def test_unreadable_message_spoils_the_answer(simulator: SimulatorHere, connect: Connect) -> None:
     session = connect().until_ready()
     link = session.link()
 
@@ -229,7 +229,7 @@ def _with_transport(link: Link, transport: Any, work: Callable[[], None]) -> Non
 
 @pytest.mark.parametrize("transport", [None, FullTransport()])
 def test_order_without_a_free_transport_is_refused_not_lost(
-    simulator: Simulator, connect: Connect, transport: FullTransport | None
+    simulator: SimulatorHere, connect: Connect, transport: FullTransport | None
 ) -> None:
     """The library would drop the first without a word, and leave the second in a buffer."""
     session = connect().until_ready()
@@ -267,7 +267,7 @@ def test_the_library_by_itself_drops_a_message_without_transport_silently(
 
 
 def test_exception_after_the_write_began_is_unknown_not_refused(
-    simulator: Simulator, connect: Connect
+    simulator: SimulatorHere, connect: Connect
 ) -> None:
     session = connect().until_ready()
     simulator.fault("tune", fill_probability=0)
@@ -285,7 +285,7 @@ def test_exception_after_the_write_began_is_unknown_not_refused(
 
 
 def test_library_queue_stays_empty_and_tws_sees_no_pacing_violation(
-    simulator: Simulator, connect: Connect
+    simulator: SimulatorHere, connect: Connect
 ) -> None:
     session = connect().until_ready()
 
@@ -301,7 +301,7 @@ def test_library_queue_stays_empty_and_tws_sees_no_pacing_violation(
 
 
 def test_1100_stops_orders_and_1102_asks_to_reconcile(
-    simulator: Simulator, connect: Connect
+    simulator: SimulatorHere, connect: Connect
 ) -> None:
     session = connect().until_ready()
     simulator.fault("code", code=1100)
@@ -317,7 +317,7 @@ def test_1100_stops_orders_and_1102_asks_to_reconcile(
     assert simulator.truth()["messages"]["by_type"].get("reqAccountSummary", 0) == before
 
 
-def test_1101_fetches_all_again(simulator: Simulator, connect: Connect) -> None:
+def test_1101_fetches_all_again(simulator: SimulatorHere, connect: Connect) -> None:
     session = connect().until_ready()
     before = simulator.truth()["messages"]["by_type"]["reqCompletedOrders"]
     simulator.fault("code", code=1100)
@@ -327,7 +327,7 @@ def test_1101_fetches_all_again(simulator: Simulator, connect: Connect) -> None:
 
 
 def test_half_open_connection_is_found_and_made_again(
-    simulator: Simulator, connect: Connect
+    simulator: SimulatorHere, connect: Connect
 ) -> None:
     session = connect().until_ready()
     simulator.fault("half_open")
@@ -337,7 +337,9 @@ def test_half_open_connection_is_found_and_made_again(
     assert session.state().connection_no > 1
 
 
-def test_quotes_are_untrusted_while_a_farm_is_down(simulator: Simulator, connect: Connect) -> None:
+def test_quotes_are_untrusted_while_a_farm_is_down(
+    simulator: SimulatorHere, connect: Connect
+) -> None:
     session = connect().until_ready()
     simulator.fault("code", code=2103)
     eventually(lambda: session.notes.levels(2103))
@@ -350,7 +352,7 @@ def test_quotes_are_untrusted_while_a_farm_is_down(simulator: Simulator, connect
 
 
 def test_client_id_in_use_is_asked_again_with_the_same_id_and_pages(
-    simulator: Simulator, connect: Connect
+    simulator: SimulatorHere, connect: Connect
 ) -> None:
     first = connect().until_ready()
     second = connect()
@@ -366,7 +368,7 @@ def test_client_id_in_use_is_asked_again_with_the_same_id_and_pages(
 
 
 def test_rolled_back_id_is_raised_above_the_highest_seen(
-    simulator: Simulator, connect: Connect
+    simulator: SimulatorHere, connect: Connect
 ) -> None:
     session = connect().until_ready()
     drawn = session.do(lambda: session.port.draw_order_id(500))
@@ -377,7 +379,7 @@ def test_rolled_back_id_is_raised_above_the_highest_seen(
     assert session.do(lambda: session.port.draw_order_id(0)) > drawn + 1
 
 
-def test_request_ids_and_order_ids_never_meet(simulator: Simulator, connect: Connect) -> None:
+def test_request_ids_and_order_ids_never_meet(simulator: SimulatorHere, connect: Connect) -> None:
     session = connect().until_ready()
     drawn = [session.do(lambda: session.port.draw_order_id(0))]
     session.run(session.port.quotes([stock("SPY"), stock("QQQ")], 5))
@@ -390,7 +392,7 @@ def test_request_ids_and_order_ids_never_meet(simulator: Simulator, connect: Con
 
 
 def test_unset_gain_is_none_although_the_library_makes_it_zero(
-    simulator: Simulator, connect: Connect
+    simulator: SimulatorHere, connect: Connect
 ) -> None:
     session = connect().until_ready()
     _working(simulator, session, "theta-gain")

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.integration.gateway_adapter.harness import Session, Simulator
+from tests.integration.gateway_adapter.harness import Session, SimulatorHere
 from tests.support.eventually import eventually, eventually_async
 from theta.common.domain.instruments import Contract, Right, SecType, stock
 from theta.common.domain.quotes import MarketDataType
@@ -35,7 +35,7 @@ def _puts(session: Session, count: int) -> list[Contract]:
 
 
 def test_option_quotes_carry_model_and_open_interest(
-    simulator: Simulator, connect: Connect
+    simulator: SimulatorHere, connect: Connect
 ) -> None:
     session = connect().until_ready()
     quotes, unknown = session.run(session.port.quotes(_puts(session, 5), 8))
@@ -63,7 +63,7 @@ def test_warm_search_of_a_symbol_takes_at_most_fifteen_messages(connect: Connect
     assert sum(count for kind, count in asked.items() if kind != "current_time") <= 15
 
 
-def test_every_line_is_cancelled_and_given_back(simulator: Simulator, connect: Connect) -> None:
+def test_every_line_is_cancelled_and_given_back(simulator: SimulatorHere, connect: Connect) -> None:
     session = connect().until_ready()
     session.run(session.port.quotes(_puts(session, 12), 8))
     eventually(lambda: session.do(lambda: session.port._market_data._lines.in_use) == 0)
@@ -83,7 +83,7 @@ def test_more_contracts_than_lines_are_served_in_turns(connect: Connect) -> None
     assert unknown == []
 
 
-def test_deadline_returns_what_came(simulator: Simulator, connect: Connect) -> None:
+def test_deadline_returns_what_came(simulator: SimulatorHere, connect: Connect) -> None:
     session = connect().until_ready()
     puts = _puts(session, 4)
     session.run(session.port.quotes(puts, 8))
@@ -107,7 +107,7 @@ def test_unknown_strike_among_known_ones_is_named(connect: Connect) -> None:
 
 
 def test_closed_market_answers_without_inventing_prices(
-    simulator: Simulator, connect: Connect
+    simulator: SimulatorHere, connect: Connect
 ) -> None:
     session = connect().until_ready()
     puts = _puts(session, 2)
@@ -119,7 +119,7 @@ def test_closed_market_answers_without_inventing_prices(
 
 
 def test_identical_history_request_is_not_sent_again(
-    simulator: Simulator, connect: Connect
+    simulator: SimulatorHere, connect: Connect
 ) -> None:
     session = connect().until_ready()
     first = session.run(session.port.daily_closes("SPY", 20))
@@ -129,7 +129,7 @@ def test_identical_history_request_is_not_sent_again(
 
 
 def test_quotes_fail_when_the_connection_ends_meanwhile(
-    simulator: Simulator, connect: Connect
+    simulator: SimulatorHere, connect: Connect
 ) -> None:
     session = connect().until_ready()
     puts = _puts(session, 4)
@@ -150,7 +150,7 @@ def test_quotes_fail_when_the_connection_ends_meanwhile(
 
 @pytest.mark.parametrize("speed", [60.0])
 def test_market_clock_follows_a_sped_up_broker(
-    simulator: Simulator, connect: Connect, speed: float
+    simulator: SimulatorHere, connect: Connect, speed: float
 ) -> None:
     simulator.ask("/clock", {"speed": speed})
     session = connect().until_ready()

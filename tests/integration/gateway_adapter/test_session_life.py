@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.integration.gateway_adapter.harness import Session, Simulator
+from tests.integration.gateway_adapter.harness import Session, SimulatorHere
 from tests.support.eventually import eventually
 from theta.broker_gateway.adapters.ibkr.codes import Level
 from theta.broker_gateway.adapters.ibkr.session_loop import SessionLoop
@@ -85,7 +85,7 @@ def test_stopped_loop_refuses_calls() -> None:
 
 
 def test_evidence_that_cannot_be_recorded_ends_the_connection_and_pages(
-    simulator: Simulator, connect: Connect
+    simulator: SimulatorHere, connect: Connect
 ) -> None:
     session = connect().until_ready()
     full = [True]
@@ -105,7 +105,7 @@ def test_evidence_that_cannot_be_recorded_ends_the_connection_and_pages(
 
 
 def test_observer_that_raises_does_not_deafen_the_session(
-    simulator: Simulator, connect: Connect
+    simulator: SimulatorHere, connect: Connect
 ) -> None:
     session = connect().until_ready()
 
@@ -118,7 +118,7 @@ def test_observer_that_raises_does_not_deafen_the_session(
     assert session.link().unreadable == 0
 
 
-def test_stop_closes_the_socket(simulator: Simulator, connect: Connect) -> None:
+def test_stop_closes_the_socket(simulator: SimulatorHere, connect: Connect) -> None:
     session = connect().until_ready()
     session.run(session.port.stop())
     eventually(lambda: simulator.truth()["connected_clients"] == [])
@@ -126,7 +126,7 @@ def test_stop_closes_the_socket(simulator: Simulator, connect: Connect) -> None:
 
 
 def test_gateway_that_is_not_there_is_asked_for_again(
-    simulator: Simulator, connect: Connect
+    simulator: SimulatorHere, connect: Connect
 ) -> None:
     session = connect(port=1)
     eventually(lambda: len(session.notes.levels(502)) >= 2)

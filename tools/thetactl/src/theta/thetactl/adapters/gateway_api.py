@@ -34,6 +34,8 @@ class GatewayApi:
             base_url=base_url,
             timeout=REQUEST_TIMEOUT_SECONDS,
             headers={"Authorization": f"Bearer {token}"},
+            # A command asks once, or looks every half second: no connection is left open behind it.
+            limits=httpx.Limits(max_keepalive_connections=0),
         )
 
     def get(self, path: str, **query: str | int | None) -> Any:
