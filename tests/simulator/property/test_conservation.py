@@ -122,10 +122,10 @@ class OrderFlow(RuleBasedStateMachine):
 
     # -- the simulator -----------------------------------------------------------------------------
 
-    def run(self, work: Coroutine[Any, Any, None]) -> None:
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
         self.loop.run_until_complete(work)
 
-    async def start(self) -> None:
+    async def _start(self) -> None:
         self.store = Store(Path(self.folder.name) / "state.sqlite")
         options = Options(scenario.parse(SCENARIO, "conservation"), seed=11, speed=1.0)
         self.gateway = build(options, self.store)
@@ -137,7 +137,7 @@ class OrderFlow(RuleBasedStateMachine):
             session.data_received(Greeting(client, 176).data())
         await asyncio.sleep(0.1)
 
-    async def stop(self) -> None:
+    async def _stop(self) -> None:
         """As a kill: nothing is told, what is durable stays."""
         self.beat.cancel()
         self.gateway.closed = True
@@ -146,16 +146,16 @@ class OrderFlow(RuleBasedStateMachine):
         await asyncio.sleep(0)
         self.store.close()
 
-    def send(self, client: int, request: str, *arguments: Any) -> None:
+    def _send(self, client: int, request: str, *arguments: Any) -> None:
         async def say() -> None:
             self.sessions[client].data_received(ENCODER.taken(request, *arguments))
             await asyncio.sleep(0.06)
 
-        self.run(say())
+        self._run(say())
 
     @initialize()
-    def begin(self) -> None:
-        self.run(self.start())
+    def _begin(self) -> None:
+        self._run(self._start())
         book = self.gateway.exchange.market.book
         self.spy = self._known(book.stock("SPY"))
         self.qqq = self._known(book.stock("QQQ"))
@@ -177,7 +177,7 @@ class OrderFlow(RuleBasedStateMachine):
     def _place(self, client: int, contract: ib_insync.Contract, order: ib_insync.Order) -> None:
         number, self.next_ids[client] = self.next_ids[client], self.next_ids[client] + 1
         self.placed.append((client, number, contract, order))
-        self.send(client, "placeOrder", number, contract, order)
+        self._send(client, "placeOrder", number, contract, order)
 
     @rule(
         client=st.sampled_from([1, 2]),
@@ -240,28 +240,28 @@ class OrderFlow(RuleBasedStateMachine):
             return
         client, number, contract, order = self.placed[-back]
         order.totalQuantity = quantity
-        self.send(client, "placeOrder", number, contract, order)
+        self._send(client, "placeOrder", number, contract, order)
 
     @rule(back=st.integers(1, 12))
     def cancel(self, back: int) -> None:
         if back <= len(self.placed):
             client, number, _, _ = self.placed[-back]
-            self.send(client, "cancelOrder", number, "")
+            self._send(client, "cancelOrder", number, "")
 
     @rule(client=st.sampled_from([1, 2]))
-    def cancel_everything(self, client: int) -> None:
-        self.send(client, "reqGlobalCancel")
+    def _cancel_everything(self, client: int) -> None:
+        self._send(client, "reqGlobalCancel")
 
     @rule(account=accounts, quantity=st.integers(1, 3), action=st.sampled_from([1, 2]))
     def exercise(self, account: str, quantity: int, action: int) -> None:
         call = ib_insync.Contract(conId=self.options[0].con_id, exchange="SMART")
-        self.send(1, "exerciseOptions", 900, call, action, quantity, account, 1)
+        self._send(1, "exerciseOptions", 900, call, action, quantity, account, 1)
 
     # -- what happens to them ----------------------------------------------------------------------
 
     @rule(seconds=st.sampled_from([0.3, 2.0, 30.0, 600.0]))
     def wait(self, seconds: float) -> None:
-        self.run(self._slept(seconds))
+        self._run(self._slept(seconds))
 
     @staticmethod
     async def _slept(seconds: float) -> None:
@@ -271,7 +271,7 @@ class OrderFlow(RuleBasedStateMachine):
     def jump(self, hours: int) -> None:
         clock = self.gateway.exchange.clock
         clock.jump_to(clock.now() + hours * 3600)
-        self.run(self._slept(0.6))
+        self._run(self._slept(0.6))
 
     @rule(percent=st.integers(-12, 12), symbol=st.sampled_from(["SPY", "QQQ"]))
     def gap(self, percent: int, symbol: str) -> None:
@@ -289,13 +289,13 @@ class OrderFlow(RuleBasedStateMachine):
             async def fill() -> None:
                 self.gateway.fill_now(order, part)
 
-            self.run(fill())
+            self._run(fill())
 
     @rule()
     def restart(self) -> None:
         before = self._holdings()
-        self.run(self.stop())
-        self.run(self.start())
+        self._run(self._stop())
+        self._run(self._start())
         assert self._holdings() == before
 
     # -- what must hold ----------------------------------------------------------------------------
@@ -329,7 +329,7 @@ class OrderFlow(RuleBasedStateMachine):
         return ledgers
 
     @invariant()
-    def cash_and_positions_are_explained(self) -> None:
+    def _cash_and_positions_are_explained(self) -> None:
         if not self.opening:
             return
         for name, ledger in self._explained().items():
@@ -338,7 +338,7 @@ class OrderFlow(RuleBasedStateMachine):
             assert held == {c: q for c, q in sorted(ledger.units.items()) if q}, name
 
     @invariant()
-    def every_order_adds_up(self) -> None:
+    def _every_order_adds_up(self) -> None:
         if not self.opening:
             return
         exchange = self.gateway.exchange
@@ -353,7 +353,7 @@ class OrderFlow(RuleBasedStateMachine):
             assert (order.status == "Filled") == (order.filled == order.quantity)
 
     @invariant()
-    def legs_cost_what_their_combination_does(self) -> None:
+    def _legs_cost_what_their_combination_does(self) -> None:
         if not self.opening:
             return
         exchange = self.gateway.exchange
@@ -369,7 +369,7 @@ class OrderFlow(RuleBasedStateMachine):
             assert abs(paid - bag.signed * bag.price) < CENT * bag.shares
 
     @invariant()
-    def a_cash_account_is_never_short_of_shares_by_its_own_orders(self) -> None:
+    def _a_cash_account_is_never_short_of_shares_by_its_own_orders(self) -> None:
         if not self.opening:
             return
         exchange = self.gateway.exchange
@@ -383,7 +383,7 @@ class OrderFlow(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if self.opening:
-            self.run(self.stop())
+            self._run(self._stop())
         self.loop.close()
         self.folder.cleanup()
 
