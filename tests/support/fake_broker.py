@@ -85,6 +85,7 @@ class BrokerScript:
         self.closes: dict[str, list[tuple[datetime, Decimal]]] = {}
         self.complete_portfolio = True
         self.perm_id = 1_000
+        self.fill_no = 0
 
     def advance(self, seconds: float) -> None:
         self.at += timedelta(seconds=seconds)
@@ -97,7 +98,10 @@ class BrokerScript:
 
 
 class FakeBroker:
-    """`BrokerPort` in memory. `script` is the world; `sink` takes the evidence."""
+    """`BrokerPort` in memory. `script` is the world; `sink` takes the evidence.
+
+    Sessions that come after one another, or side by side, may share a `script`.
+    """
 
     def __init__(
         self,
@@ -105,8 +109,9 @@ class FakeBroker:
         *,
         client_id: int = 17,
         accounts: tuple[str, ...] = ("DU0000001",),
+        script: BrokerScript | None = None,
     ) -> None:
-        self.script = BrokerScript(accounts)
+        self.script = script or BrokerScript(accounts)
         self.controls = FakeControls(self)
         self.sink = sink
         self.client_id = client_id
@@ -272,7 +277,6 @@ class FakeControls:
     def __init__(self, broker: FakeBroker) -> None:
         self._broker = broker
         self._sequence = 0
-        self._fills = 0
 
     def connect(self, connection_no: int | None = None, *, fetched: bool = True) -> None:
         """A new connection; ids drawn in the old one are void."""
@@ -349,9 +353,9 @@ class FakeControls:
         script = self._broker.script
         order = script.orders[order_ref]
         told = order.told
-        self._fills += 1
+        script.fill_no += 1
         fill = BrokerExecution(
-            exec_id=f"0000e0d5.{self._fills:08x}.01.01",
+            exec_id=f"0000e0d5.{script.fill_no:08x}.01.01",
             order_ref=order_ref,
             order_id=told.order_id,
             perm_id=told.perm_id,

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from theta.broker_gateway.domain.fills import correction_no, exec_key, filled_quantity, newest
+from theta.broker_gateway.domain.fills import (
+    FillAt,
+    correction_no,
+    exec_key,
+    filled_quantity,
+    fills_since,
+    newest,
+)
 
+SNAPSHOT_AT = datetime(2026, 8, 18, 15, 0, 5, 300_000, tzinfo=UTC)
 ID = st.builds(
     lambda base, no: f"0000e0d5.{base:04x}.{no:02d}",
     st.integers(0, 3),
@@ -39,3 +49,27 @@ def test_one_execution_counts_per_key(quantities: dict[str, Decimal]) -> None:
     for key, exec_id in kept.items():
         rivals = [correction_no(one) for one in quantities if exec_key(one) == key]
         assert correction_no(exec_id) == max(rivals)
+
+
+@pytest.mark.parametrize(
+    ("executed_seconds", "claimed_seconds", "expected"),
+    [
+        (-0.3, 0.2, -1),  # told with the snapshot's second, of an order claimed after it
+        (-0.3, None, None),
+        (-0.3, -60.0, None),
+        (0.7, -60.0, -1),
+        (-1.3, -60.0, 0),
+    ],
+)
+def test_a_fill_near_a_snapshot_is_placed_by_its_orders_claim_or_not_at_all(
+    executed_seconds: float, claimed_seconds: float | None, expected: int | None
+) -> None:
+    claimed_at = None
+    if claimed_seconds is not None:
+        claimed_at = SNAPSHOT_AT + timedelta(seconds=claimed_seconds)
+    fill = FillAt(
+        quantity_signed=Decimal(-1),
+        executed_at=SNAPSHOT_AT + timedelta(seconds=executed_seconds),
+        claimed_at=claimed_at,
+    )
+    assert fills_since([fill], SNAPSHOT_AT) == expected

@@ -8,11 +8,11 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import Engine, func, insert, or_, select, update
+from sqlalchemy import Connection, Engine, func, insert, or_, select, update
 
 from theta.broker_gateway.adapters.postgres_orphans import adopt
 from theta.broker_gateway.adapters.postgres_rows import child_record, one_child, select_children
-from theta.broker_gateway.domain.fills import exec_key
+from theta.broker_gateway.domain.fills import TOLD_TO, FillAt, exec_key, fills_since
 from theta.broker_gateway.domain.records import ACTOR, ChildRecord
 from theta.broker_gateway.ports import BrokerOrder
 from theta.common.domain.instruments import Contract
@@ -30,6 +30,8 @@ from theta.common.postgres.tables import (
     position_snapshot,
 )
 
+SNAPSHOTS_TRIED = 20
+"""How many snapshots before a claim are looked at for one that is clearly before or after fills."""
 WATCHED_DAYS = 7
 """How long a reference that ended without certainty stays watched."""
 
@@ -193,11 +195,15 @@ class PostgresOrders:
             return child.id
 
     def position_baseline(self, child: ChildRecord) -> Decimal | None:
-        """The newest position before the claim plus fills recorded since; `None`: none stored."""
+        """The newest position before the claim plus fills recorded since; `None`: none stored.
+
+        A fill is told with its second only: a snapshot of about that second is passed over, unless
+        the fill's order was claimed after it.
+        """
         if child.claimed_market_at is None:
             return None
         with transaction(self._engine) as connection:
-            snapshot = connection.execute(
+            snapshots = connection.execute(
                 select(portfolio_snapshot.c.id, portfolio_snapshot.c.market_at)
                 .where(
                     portfolio_snapshot.c.account == child.account,
@@ -205,31 +211,55 @@ class PostgresOrders:
                     portfolio_snapshot.c.market_at <= child.claimed_market_at,
                 )
                 .order_by(portfolio_snapshot.c.market_at.desc())
-                .limit(1)
-            ).one_or_none()
-            if snapshot is None:
+                .limit(SNAPSHOTS_TRIED)
+            ).all()
+            if not snapshots:
                 return None
-            key = child.contract.economic_key
-            held = connection.execute(
-                select(position_snapshot.c.contract, position_snapshot.c.quantity).where(
-                    position_snapshot.c.snapshot_id == snapshot.id
-                )
+            fills = self._fills_in(connection, child, snapshots[-1].market_at - TOLD_TO)
+            for snapshot in snapshots:
+                since = fills_since(fills, snapshot.market_at)
+                if since is not None:
+                    return since + self._held(connection, snapshot.id, child)
+            return None
+
+    def _held(self, connection: Connection, snapshot_id: UUID, child: ChildRecord) -> Decimal:
+        held = connection.execute(
+            select(position_snapshot.c.contract, position_snapshot.c.quantity).where(
+                position_snapshot.c.snapshot_id == snapshot_id
             )
-            fills = connection.execute(
-                select(execution.c.contract, execution.c.quantity, execution.c.side).where(
-                    execution.c.account == child.account,
-                    ~execution.c.superseded,
-                    execution.c.executed_at > snapshot.market_at,
-                )
+        )
+        key = child.contract.economic_key
+        return sum((q for c, q in held if Contract.from_record(c).economic_key == key), Decimal(0))
+
+    def _fills_in(
+        self, connection: Connection, child: ChildRecord, since: datetime
+    ) -> list[FillAt]:
+        """Return the account's fills in the child's contract that were told as after `since`."""
+        rows = connection.execute(
+            select(
+                execution.c.contract,
+                execution.c.quantity,
+                execution.c.side,
+                execution.c.executed_at,
+                child_order.c.claimed_market_at,
             )
-            total = Decimal(0)
-            for contract, quantity in held:
-                if Contract.from_record(contract).economic_key == key:
-                    total += quantity
-            for contract, quantity, side in fills:
-                if Contract.from_record(contract).economic_key == key:
-                    total += quantity if side == Action.BUY.value else -quantity
-            return total
+            .join(child_order, child_order.c.id == execution.c.child_id, isouter=True)
+            .where(
+                execution.c.account == child.account,
+                ~execution.c.superseded,
+                execution.c.executed_at > since,
+            )
+        )
+        key = child.contract.economic_key
+        return [
+            FillAt(
+                quantity_signed=row.quantity if row.side == Action.BUY.value else -row.quantity,
+                executed_at=row.executed_at,
+                claimed_at=row.claimed_market_at,
+            )
+            for row in rows
+            if Contract.from_record(row.contract).economic_key == key
+        ]
 
     def other_candidates(self, child: ChildRecord) -> int:
         """Count other possibly live orders in the same contract."""

@@ -57,7 +57,8 @@ class SubmitOrder:
         self._live = live
         self._pause = pause
         self._test = LastTest(broker=broker, lock=lock, guard=guard, clock=clock)
-        self._floor: int | None = None
+        self._floor = 0
+        self._floor_epoch: int | None = None
 
     def submit(self, intent_id: UUID) -> str:
         """Place the intent's order if everything permits; return what came of it, as a code.
@@ -71,8 +72,12 @@ class SubmitOrder:
             return outcome
 
     def _submit(self, intent_id: UUID) -> str:
-        if self._floor is None:
-            self._floor = self._claims.highest_order_id()
+        epoch = self._guard.epoch_held
+        if epoch is None or epoch != self._floor_epoch:
+            # While another gateway led it drew ids too, and TWS may have rolled its own back: an
+            # id that an open order has would change that order.
+            self._floor = max(self._floor, self._claims.highest_order_id())
+            self._floor_epoch = epoch
         began, began_wall = self._clock.boottime_seconds(), self._clock.wall_at()
         with self._lock.shared():
             try:
@@ -101,7 +106,6 @@ class SubmitOrder:
         market_at = self._broker.market_at()
         if refusal is not None or epoch is None or market_at is None:
             raise SendRefusedError(refusal or ("lease_lost" if epoch is None else "no_market_time"))
-        assert self._floor is not None
         order_id = self._broker.draw_order_id(self._floor)
         self._floor = max(self._floor, order_id)
         return ClaimRequest(
