@@ -210,7 +210,7 @@ class _Now:
     is_open: bool = False
 
 
-class MemoryDatabase:
+class MemoryTables:
     """All tables of one installation. `clock` is the database's own, and never stands still."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
@@ -291,6 +291,28 @@ class MemoryDatabase:
             else:
                 table[key] = row
 
+    # -- reading -------------------------------------------------------------------------------
+
+    def children_of(self, intent_id: UUID) -> list[ChildRow]:
+        return [row for row in self.children.values() if row.intent_id == intent_id]
+
+    def commands_of(self, child_id: UUID, kind: str) -> list[CommandRow]:
+        return [
+            row for row in self.commands.values() if row.child_id == child_id and row.kind == kind
+        ]
+
+    def fills_of(self, child_id: UUID) -> list[ExecutionRow]:
+        """Executions of the child that no correction replaced."""
+        return [
+            row
+            for row in self.executions.values()
+            if row.child_id == child_id and not row.superseded
+        ]
+
+
+class MemoryDatabase(MemoryTables):
+    """The tables with the guards and the moves of `theta.common.postgres`."""
+
     # -- guarded writes ------------------------------------------------------------------------
 
     def set_intent(self, intent_id: UUID, **values: Any) -> IntentRow:
@@ -316,11 +338,6 @@ class MemoryDatabase:
         self.violations.append(why)
         raise GuardError(why)
 
-    # -- reading -------------------------------------------------------------------------------
-
-    def children_of(self, intent_id: UUID) -> list[ChildRow]:
-        return [row for row in self.children.values() if row.intent_id == intent_id]
-
     def one_child(self, child_id: UUID) -> ChildRecord | None:
         row = self.children.get(child_id)
         return None if row is None else self.child_record(row)
@@ -338,19 +355,6 @@ class MemoryDatabase:
             limit_price=row.limit_price, price_floor=intent.price_floor,
             price_ceiling=intent.price_ceiling,
         )  # fmt: skip
-
-    def commands_of(self, child_id: UUID, kind: str) -> list[CommandRow]:
-        return [
-            row for row in self.commands.values() if row.child_id == child_id and row.kind == kind
-        ]
-
-    def fills_of(self, child_id: UUID) -> list[ExecutionRow]:
-        """Executions of the child that no correction replaced."""
-        return [
-            row
-            for row in self.executions.values()
-            if row.child_id == child_id and not row.superseded
-        ]
 
     # -- moving --------------------------------------------------------------------------------
 

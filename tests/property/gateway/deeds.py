@@ -76,43 +76,13 @@ def troubles(points: Mapping[str, tuple[str, ...]], *, slow: bool = False) -> li
     return [*fates, *found, *([NO_TROUBLE] * (len(found) // 2))]
 
 
-class Deeds:
-    """A story: its world, and what may happen next. Every deed may be done at any time."""
+class OrderDeeds:
+    """What people and the market do to orders."""
 
     def __init__(self, rules: Rules | None = None) -> None:
         self.world = World(rules)
         self.world.start("a")
         self.world.pass_time(5)
-        self.troublesome: dict[str, Callable[[int], None]] = {
-            "mend": lambda _: self.mend(),
-            "kill": lambda _: self.kill(again=True),
-            "kill for good": lambda _: self.kill(again=False),
-            "start a": lambda _: self.start("a"),
-            "start b": lambda _: self.start("b"),
-            "drop": lambda _: self.world.drop(),
-            "tws away": lambda _: self.tws_away(),
-            "lose link": lambda _: self.world.lose_link(),
-            "link back": lambda _: self.world.connect(),
-            "shift ids": self.shift_order_ids,
-            "database away": lambda _: self.world.db.lose(),
-            "database back": lambda _: self.world.db.come_back(),
-            "doubt, kept": lambda _: self.doubt(Doubt.KEPT),
-            "doubt, undone": lambda _: self.doubt(Doubt.UNDONE),
-            "slow wire": lambda _: self.slow_wire(),
-            "fast wire": lambda _: self.fast_wire(),
-            "deliver": self.world.deliver,
-            "repeat": self.world.repeat,
-            "repeat another": lambda number: self.world.repeat(number * 3 + 1),
-            "midnight": lambda _: self.midnight(),
-            "dead over midnight": self.dead_over_midnight,
-            "halt": lambda number: self.halt(HALTS[number % len(HALTS)]),
-            "resume": lambda _: self.resume(),
-            "resume again": lambda _: self.resume(),
-            "turn": lambda number: self.turn(RECORDS[number % len(RECORDS)]),
-            "another turn": lambda number: self.turn(RECORDS[number * 5 % len(RECORDS)]),
-        }
-
-    # -- orders --------------------------------------------------------------------------------
 
     def order(self, which: int, quantity: int, trouble: Trouble) -> None:
         """Approve an intent and submit it; `which` from 0 to 3."""
@@ -166,8 +136,6 @@ class Deeds:
                 self.world.attempt(process, change)
         self._end_step()
 
-    # -- the market ----------------------------------------------------------------------------
-
     def fill(self, position: int, quantity: int) -> None:
         open_refs = self.world.fillable()
         if open_refs:
@@ -197,83 +165,10 @@ class Deeds:
             ref = open_refs[position % len(open_refs)]
             self.world.voice().controls.finish(ref, status, tell=self.world.link_up)
 
-    def midnight(self) -> None:
-        self.world.midnight()
-        self._end_step()
-
-    def dead_over_midnight(self, position: int) -> None:
-        """A fill is told, the gateway dies at once and comes back on the next day."""
-        self.fill(position, 1)
-        self.kill(again=False)
-        self.midnight()
-        self.start("a")
-
-    # -- people --------------------------------------------------------------------------------
-
     def halt(self, trouble: Trouble) -> None:
         for process in self._acting(trouble):
             self._halt(process)
         self._end_step()
-
-    def resume(self) -> None:
-        for process in self.world.acting():
-            lift = partial(
-                process.resuming.resume, scope="account", scope_key=None, account=None,
-                reason="go", actor="ann",
-            )  # fmt: skip
-            self.world.attempt(process, lift)
-
-    # -- faults --------------------------------------------------------------------------------
-
-    def kill(self, *, again: bool) -> None:
-        for process in self.world.acting()[:1]:
-            self.world.bury(process)
-            if again:
-                self.world.start(process.name)
-
-    def start(self, name: str) -> None:
-        if self.world.running(name) is None:
-            self.world.start(name)
-
-    def tws_away(self) -> None:
-        self.world.tws_up = False
-        self.world.drop()
-
-    def shift_order_ids(self, position: int) -> None:
-        """Order ids roll back while TWS is away for a moment; then somebody wants a new price."""
-        self.world.drop()
-        self.world.shift_order_ids()
-        self.world.pass_time(5)
-        self.modify(position, NO_TROUBLE)
-
-    def mend(self) -> None:
-        """Whoever is away comes back."""
-        self.world.db.come_back()
-        self.world.connect()
-        self.fast_wire()
-        self.start("a")
-        self.world.pass_time(5)
-
-    def doubt(self, doubt: Doubt) -> None:
-        self.world.db.doubt = doubt
-
-    def slow_wire(self) -> None:
-        self.world.wire_is_slow = True
-
-    def fast_wire(self) -> None:
-        self.world.wire_is_slow = False
-        self.world.flush()
-
-    def turn(self, trouble: Trouble) -> None:
-        for process in self._acting(trouble):
-            self.world.turn(process)
-        self._end_step()
-
-    def heal(self) -> None:
-        self.world.heal()
-        self.world.oracle.check_healed()
-
-    # -- private -------------------------------------------------------------------------------
 
     def _children(self) -> list[UUID]:
         """Children that may be live; without one, all."""
@@ -346,6 +241,108 @@ class Deeds:
             process.steps.at.clear()
             if not self.world.wire_is_slow:
                 self.world.attempt(process, process.evidence.write_pending)
+
+
+class Deeds(OrderDeeds):
+    """A story: its world, and what may happen next. Every deed may be done at any time."""
+
+    def __init__(self, rules: Rules | None = None) -> None:
+        super().__init__(rules)
+        self.troublesome: dict[str, Callable[[int], None]] = {
+            "mend": lambda _: self.mend(),
+            "kill": lambda _: self.kill(again=True),
+            "kill for good": lambda _: self.kill(again=False),
+            "start a": lambda _: self.start("a"),
+            "start b": lambda _: self.start("b"),
+            "drop": lambda _: self.world.drop(),
+            "tws away": lambda _: self.tws_away(),
+            "lose link": lambda _: self.world.lose_link(),
+            "link back": lambda _: self.world.connect(),
+            "shift ids": self.shift_order_ids,
+            "database away": lambda _: self.world.db.lose(),
+            "database back": lambda _: self.world.db.come_back(),
+            "doubt, kept": lambda _: self._doubt(Doubt.KEPT),
+            "doubt, undone": lambda _: self._doubt(Doubt.UNDONE),
+            "slow wire": lambda _: self._slow_wire(),
+            "fast wire": lambda _: self.fast_wire(),
+            "deliver": self.world.deliver,
+            "repeat": self.world.repeat,
+            "repeat another": lambda number: self.world.repeat(number * 3 + 1),
+            "midnight": lambda _: self.midnight(),
+            "dead over midnight": self.dead_over_midnight,
+            "halt": lambda number: self.halt(HALTS[number % len(HALTS)]),
+            "resume": lambda _: self.resume(),
+            "resume again": lambda _: self.resume(),
+            "turn": lambda number: self.turn(RECORDS[number % len(RECORDS)]),
+            "another turn": lambda number: self.turn(RECORDS[number * 5 % len(RECORDS)]),
+        }
+
+    def midnight(self) -> None:
+        self.world.midnight()
+        self._end_step()
+
+    def dead_over_midnight(self, position: int) -> None:
+        """A fill is told, the gateway dies at once and comes back on the next day."""
+        self.fill(position, 1)
+        self.kill(again=False)
+        self.midnight()
+        self.start("a")
+
+    def resume(self) -> None:
+        for process in self.world.acting():
+            lift = partial(
+                process.resuming.resume, scope="account", scope_key=None, account=None,
+                reason="go", actor="ann",
+            )  # fmt: skip
+            self.world.attempt(process, lift)
+
+    def kill(self, *, again: bool) -> None:
+        for process in self.world.acting()[:1]:
+            self.world.bury(process)
+            if again:
+                self.world.start(process.name)
+
+    def start(self, name: str) -> None:
+        if self.world.running(name) is None:
+            self.world.start(name)
+
+    def tws_away(self) -> None:
+        self.world.tws_up = False
+        self.world.drop()
+
+    def shift_order_ids(self, position: int) -> None:
+        """Order ids roll back while TWS is away for a moment; then somebody wants a new price."""
+        self.world.drop()
+        self.world.shift_order_ids()
+        self.world.pass_time(5)
+        self.modify(position, NO_TROUBLE)
+
+    def mend(self) -> None:
+        """Whoever is away comes back."""
+        self.world.db.come_back()
+        self.world.connect()
+        self.fast_wire()
+        self.start("a")
+        self.world.pass_time(5)
+
+    def fast_wire(self) -> None:
+        self.world.wire_is_slow = False
+        self.world.flush()
+
+    def turn(self, trouble: Trouble) -> None:
+        for process in self._acting(trouble):
+            self.world.turn(process)
+        self._end_step()
+
+    def heal(self) -> None:
+        self.world.heal()
+        self.world.oracle.check_healed()
+
+    def _doubt(self, doubt: Doubt) -> None:
+        self.world.db.doubt = doubt
+
+    def _slow_wire(self) -> None:
+        self.world.wire_is_slow = True
 
 
 CLAIMS = troubles(CLAIM_POINTS, slow=True)

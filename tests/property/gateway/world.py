@@ -51,8 +51,10 @@ HELD = put("SPY", 700)
 HELD_QUANTITY = -4
 
 
-class World:
-    """Everything that a rule of the machine may touch."""
+class Wire:
+    """What all share, and what is said on the wire."""
+
+    oracle: Oracle
 
     def __init__(self, rules: Rules | None = None) -> None:
         self.rules = rules or Rules()
@@ -65,7 +67,6 @@ class World:
             Position(contract=HELD, quantity=Decimal(HELD_QUANTITY), average_cost_usd=None),
         )
         self.lock_state = LockState()
-        self.oracle = Oracle(self)
         self.processes: list[GatewayProcess] = []
         self.disks = {"a": Disk(), "b": Disk()}
         self.past: dict[str, FakeOrder] = {}
@@ -82,133 +83,42 @@ class World:
         self._next_sweep = 0.0
         self._nobody = FakeBroker(lambda evidence: None, script=self.script)
 
-    # -- processes -----------------------------------------------------------------------------
+    def hear(self, process: GatewayProcess, evidence: Evidence) -> None:
+        if self.wire_is_slow:
+            self._wire.append((process, evidence))
+        else:
+            self._arrive(process, evidence)
 
-    def new_session(self, process: GatewayProcess) -> ModelBroker:
-        return ModelBroker(self, process)
+    def deliver(self, position: int) -> None:
+        """Deliver one delayed callback, not necessarily the oldest."""
+        if self._wire:
+            self._arrive(*self._wire.pop(position % len(self._wire)))
 
-    def start(self, name: str) -> GatewayProcess:
-        process = GatewayProcess(self, name, self.disks[name])
-        self.processes.append(process)
-        return process
+    def repeat(self, position: int) -> None:
+        """Deliver a callback of this connection again."""
+        if self.heard:
+            process, evidence = self.heard[position % len(self.heard)]
+            process.evidence.sink(evidence)
 
-    def running(self, name: str) -> GatewayProcess | None:
-        return next((one for one in self.processes if one.name == name), None)
-
-    def acting(self) -> list[GatewayProcess]:
-        return [one for one in self.processes if one.runs]
-
-    def bury(self, process: GatewayProcess) -> None:
-        """Everything in its memory is gone; its sockets close."""
-        process.alive = False
-        self.hang_up(process)
-        self.processes.remove(process)
+    def flush(self) -> None:
+        waiting, self._wire = self._wire, []
+        for process, evidence in waiting:
+            self._arrive(process, evidence)
 
     def hang_up(self, process: GatewayProcess) -> None:
         process.broker.controls.disconnect()
         self._wire = [item for item in self._wire if item[0] is not process]
         self.heard = [item for item in self.heard if item[0] is not process]
 
-    def accepts(self, process: GatewayProcess) -> bool:
-        """Whether TWS takes the client id: not while another socket holds it."""
-        others = (one for one in self.processes if one is not process)
-        fenced = self.rules.client_id_is_a_fence and any(one.broker.connected for one in others)
-        return self.tws_up and self.link_up and not fenced
+    def _arrive(self, process: GatewayProcess, evidence: Evidence) -> None:
+        if evidence.kind is EvidenceKind.EXECUTION:
+            self.oracle.told(str(evidence.payload["exec_id"]))
+        self.heard.append((process, evidence))
+        process.evidence.sink(evidence)
 
-    def next_connection_no(self) -> int:
-        self._connection_no += 1
-        return self._connection_no
 
-    def attempt(self, process: GatewayProcess, action: Callable[[], Answer]) -> Answer | None:
-        """Run a step of the process as its own loops would; `None` when it came to nothing."""
-        if not process.runs:
-            return None
-        try:
-            return action()
-        except Killed as killed:
-            if killed.process is not process:
-                raise
-            self.bury(process)
-        except EXPECTED:
-            pass
-        return None
-
-    def turn(self, process: GatewayProcess) -> None:
-        """One round of every thread of the process."""
-        for step in (process.keep_house, process.watch.turn, process.evidence.write_pending):
-            self.attempt(process, step)
-
-    def freeze(self, process: GatewayProcess, seconds: float) -> None:
-        """Stop the process while the others go on."""
-        process.frozen = True
-        self.pass_time(seconds)
-        process.frozen = False
-
-    # -- time ----------------------------------------------------------------------------------
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass for everyone; what is on its way arrives."""
-        self.clock.advance(seconds)
-        self.script.advance(seconds)
-        now = self.clock.boottime_seconds()
-        due = [item for item in self._on_its_way if item[0] <= now]
-        self._on_its_way = [item for item in self._on_its_way if item[0] > now]
-        for _, order in due:
-            self.voice().controls.take(order)
-
-    def pass_time(self, seconds: float) -> None:
-        for _ in range(max(1, round(seconds / TURN_SECONDS))):
-            self.advance(TURN_SECONDS)
-            for process in self.acting():
-                self.turn(process)
-            if self.clock.boottime_seconds() >= self._next_sweep:
-                self._next_sweep = self.clock.boottime_seconds() + SWEEP_EVERY_SECONDS
-                self.sweep()
-
-    def sweep(self) -> None:
-        """Bring unfinished work to a gateway, judged by state alone, as the sweeper does."""
-        for process in self.acting():
-            if not process.broker.connected or self.db.away:
-                continue
-            for intent in list(self.db.intents.values()):
-                if intent.state is OrderState.APPROVED:
-                    self.attempt(process, partial(process.submitting.submit, intent.id))
-            for child_id in self.cancels_wanted():
-                self.attempt(process, partial(process.cancelling.cancel, child_id))
-
-    def cancels_wanted(self) -> list[UUID]:
-        live = {OrderState.SUBMITTING, OrderState.WORKING, OrderState.UNKNOWN}
-        asked = set(self.db.outbox.values())
-        asked |= {row.child_id for row in self.db.commands.values() if row.kind == "cancel"}
-        halted = self.db.gates.get(ACCOUNT) is TradingState.HALTED
-        reducing = self.db.gates.get(ACCOUNT) is TradingState.REDUCING
-        return [
-            child.id
-            for child in self.db.children.values()
-            if child.state in live
-            and (
-                child.id in asked
-                or halted
-                or (reducing and self.db.intents[child.intent_id].effect is Effect.OPENING)
-            )
-        ]
-
-    def midnight(self) -> None:
-        """The session ends, day orders expire, and the broker's lists of the day end."""
-        self.land_everything()
-        for ref, order in self.script.orders.items():
-            if not order.is_final:
-                self.voice().controls.finish(ref, "Cancelled", tell=self.link_up)
-        self.flush()
-        self.oracle.day_ends()
-        self.past.update(self.script.orders)
-        self.script.orders.clear()
-        tomorrow = (self.script.at + timedelta(days=1)).date()
-        self.script.at = datetime(
-            tomorrow.year, tomorrow.month, tomorrow.day, 14, 0, tzinfo=UTC
-        ) + timedelta(microseconds=self.script.at.microsecond)
-
-    # -- the broker ----------------------------------------------------------------------------
+class Market(Wire):
+    """The broker's side, and time."""
 
     def voice(self) -> FakeBroker:
         """The session that the broker tells things to: the connected one, or nobody."""
@@ -249,37 +159,20 @@ class World:
         if action is not None:
             action()
 
-    # -- the wire ------------------------------------------------------------------------------
-
-    def hear(self, process: GatewayProcess, evidence: Evidence) -> None:
-        if self.wire_is_slow:
-            self._wire.append((process, evidence))
-        else:
-            self._arrive(process, evidence)
-
-    def deliver(self, position: int) -> None:
-        """Deliver one delayed callback, not necessarily the oldest."""
-        if self._wire:
-            self._arrive(*self._wire.pop(position % len(self._wire)))
-
-    def repeat(self, position: int) -> None:
-        """Deliver a callback of this connection again."""
-        if self.heard:
-            process, evidence = self.heard[position % len(self.heard)]
-            process.evidence.sink(evidence)
-
-    def flush(self) -> None:
-        waiting, self._wire = self._wire, []
-        for process, evidence in waiting:
-            self._arrive(process, evidence)
-
-    def _arrive(self, process: GatewayProcess, evidence: Evidence) -> None:
-        if evidence.kind is EvidenceKind.EXECUTION:
-            self.oracle.told(str(evidence.payload["exec_id"]))
-        self.heard.append((process, evidence))
-        process.evidence.sink(evidence)
-
-    # -- intents -------------------------------------------------------------------------------
+    def midnight(self) -> None:
+        """The session ends, day orders expire, and the broker's lists of the day end."""
+        self.land_everything()
+        for ref, order in self.script.orders.items():
+            if not order.is_final:
+                self.voice().controls.finish(ref, "Cancelled", tell=self.link_up)
+        self.flush()
+        self.oracle.day_ends()
+        self.past.update(self.script.orders)
+        self.script.orders.clear()
+        tomorrow = (self.script.at + timedelta(days=1)).date()
+        self.script.at = datetime(
+            tomorrow.year, tomorrow.month, tomorrow.day, 14, 0, tzinfo=UTC
+        ) + timedelta(microseconds=self.script.at.microsecond)
 
     def approve(self, contract: Contract, quantity: int, *, opening: bool) -> UUID:
         """An intent as risk leaves it: approved, its buying power reserved."""
@@ -297,7 +190,138 @@ class World:
         self.db.reservations[intent_id] = ReservationRow(intent_id=intent_id, account=ACCOUNT)
         return intent_id
 
-    # -- healing -------------------------------------------------------------------------------
+    def advance(self, seconds: float) -> None:
+        """Let time pass for everyone; what is on its way arrives."""
+        self.clock.advance(seconds)
+        self.script.advance(seconds)
+        now = self.clock.boottime_seconds()
+        due = [item for item in self._on_its_way if item[0] <= now]
+        self._on_its_way = [item for item in self._on_its_way if item[0] > now]
+        for _, order in due:
+            self.voice().controls.take(order)
+
+    def next_connection_no(self) -> int:
+        self._connection_no += 1
+        return self._connection_no
+
+
+class Crew(Market):
+    """The gateway processes that live now."""
+
+    def running(self, name: str) -> GatewayProcess | None:
+        return next((one for one in self.processes if one.name == name), None)
+
+    def acting(self) -> list[GatewayProcess]:
+        return [one for one in self.processes if one.runs]
+
+    def bury(self, process: GatewayProcess) -> None:
+        """Everything in its memory is gone; its sockets close."""
+        process.alive = False
+        self.hang_up(process)
+        self.processes.remove(process)
+
+    def accepts(self, process: GatewayProcess) -> bool:
+        """Whether TWS takes the client id: not while another socket holds it."""
+        others = (one for one in self.processes if one is not process)
+        fenced = self.rules.client_id_is_a_fence and any(one.broker.connected for one in others)
+        return self.tws_up and self.link_up and not fenced
+
+    def attempt(self, process: GatewayProcess, action: Callable[[], Answer]) -> Answer | None:
+        """Run a step of the process as its own loops would; `None` when it came to nothing."""
+        if not process.runs:
+            return None
+        try:
+            return action()
+        except Killed as killed:
+            if killed.process is not process:
+                raise
+            self.bury(process)
+        except EXPECTED:
+            pass
+        return None
+
+    def turn(self, process: GatewayProcess) -> None:
+        """One round of every thread of the process."""
+        for step in (process.keep_house, process.watch.turn, process.evidence.write_pending):
+            self.attempt(process, step)
+
+    def pass_time(self, seconds: float) -> None:
+        for _ in range(max(1, round(seconds / TURN_SECONDS))):
+            self.advance(TURN_SECONDS)
+            for process in self.acting():
+                self.turn(process)
+            if self.clock.boottime_seconds() >= self._next_sweep:
+                self._next_sweep = self.clock.boottime_seconds() + SWEEP_EVERY_SECONDS
+                self.sweep()
+
+    def freeze(self, process: GatewayProcess, seconds: float) -> None:
+        """Stop the process while the others go on."""
+        process.frozen = True
+        self.pass_time(seconds)
+        process.frozen = False
+
+    def sweep(self) -> None:
+        """Bring unfinished work to a gateway, judged by state alone, as the sweeper does."""
+        for process in self.acting():
+            if not process.broker.connected or self.db.away:
+                continue
+            for intent in list(self.db.intents.values()):
+                if intent.state is OrderState.APPROVED:
+                    self.attempt(process, partial(process.submitting.submit, intent.id))
+            for child_id in self.cancels_wanted():
+                self.attempt(process, partial(process.cancelling.cancel, child_id))
+
+    def cancels_wanted(self) -> list[UUID]:
+        live = {OrderState.SUBMITTING, OrderState.WORKING, OrderState.UNKNOWN}
+        asked = set(self.db.outbox.values())
+        asked |= {row.child_id for row in self.db.commands.values() if row.kind == "cancel"}
+        halted = self.db.gates.get(ACCOUNT) is TradingState.HALTED
+        reducing = self.db.gates.get(ACCOUNT) is TradingState.REDUCING
+        return [
+            child.id
+            for child in self.db.children.values()
+            if child.state in live
+            and (
+                child.id in asked
+                or halted
+                or (reducing and self.db.intents[child.intent_id].effect is Effect.OPENING)
+            )
+        ]
+
+    def lose_link(self) -> None:
+        """1100: TWS lives, and hears nothing of the broker."""
+        self.link_up = False
+        for process in self.processes:
+            process.broker.broker_link = False
+
+    def drop(self) -> None:
+        """The sockets break."""
+        for process in self.processes:
+            self.hang_up(process)
+
+
+class World(Crew):
+    """Everything that a deed may touch."""
+
+    def __init__(self, rules: Rules | None = None) -> None:
+        super().__init__(rules)
+        self.oracle = Oracle(self)
+
+    def new_session(self, process: GatewayProcess) -> ModelBroker:
+        return ModelBroker(self, process)
+
+    def start(self, name: str) -> GatewayProcess:
+        process = GatewayProcess(self, name, self.disks[name])
+        self.processes.append(process)
+        return process
+
+    def connect(self) -> None:
+        """TWS and its link to the broker are back (1102): the gateway reconciles."""
+        self.tws_up = self.link_up = True
+        for process in self.processes:
+            if process.broker.connected and not process.broker.broker_link:
+                process.broker.broker_link = True
+                process.watch.ask("1102")
 
     def heal(self) -> None:
         """Take every fault away, let time pass, and give every intent the time that it needs."""
@@ -321,22 +345,3 @@ class World:
             if self.oracle.is_quiet():
                 break
         self.pass_time(7.5)
-
-    def connect(self) -> None:
-        """TWS and its link to the broker are back (1102): the gateway reconciles."""
-        self.tws_up = self.link_up = True
-        for process in self.processes:
-            if process.broker.connected and not process.broker.broker_link:
-                process.broker.broker_link = True
-                process.watch.ask("1102")
-
-    def lose_link(self) -> None:
-        """1100: TWS lives, and hears nothing of the broker."""
-        self.link_up = False
-        for process in self.processes:
-            process.broker.broker_link = False
-
-    def drop(self) -> None:
-        """The sockets break."""
-        for process in self.processes:
-            self.hang_up(process)
