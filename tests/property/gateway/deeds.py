@@ -136,17 +136,22 @@ class OrderDeeds:
                 self.world.attempt(process, change)
         self._end_step()
 
-    def fill(self, position: int, quantity: int) -> None:
+    def fill(self, position: int, quantity: int, *, told: bool = True) -> None:
         open_refs = self.world.fillable()
         if open_refs:
-            self.world.fill(open_refs[position % len(open_refs)], quantity)
+            self.world.fill(open_refs[position % len(open_refs)], quantity, told=told)
 
     def fill_between_two_answers(self, position: int, quantity: int, after: str) -> None:
-        """Fill it after the broker's next answer to `after`, and ask for the lists."""
-        self.world.between[after] = lambda: self.fill(position, quantity)
+        """Fill it after the broker's next answer to `after`, and ask for the lists.
+
+        The callback of every second such fill is slower than the lists.
+        """
+        told = position % 2 == 0
+        self.world.between[after] = partial(self.fill, position, quantity, told=told)
         for process in self.world.acting():
             process.watch.ask("drill")
             self.world.turn(process)
+        self.world.between.clear()
 
     def late_fill(self, position: int) -> None:
         """A fill that crossed a cancel, told after the cancel was confirmed."""

@@ -21,7 +21,7 @@ from tests.property.gateway.oracle import BrokenRuleError
 from tests.property.gateway.walk import walk
 
 SEEDS_FAST = range(40)
-SEEDS_TO_SEE_A_MUTATION = range(300)
+SEEDS_TO_SEE_A_MUTATION = range(150)
 """The budget in which a broken rule must show: some seconds of one core."""
 SEARCH = settings(
     deadline=None,

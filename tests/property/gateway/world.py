@@ -136,12 +136,17 @@ class Market(Wire):
         for _, order in waiting:
             self.voice().controls.take(order)
 
-    def fill(self, ref: str, quantity: int) -> None:
-        """Fill what remains of the order, at most `quantity`; told if the link is up."""
+    def fill(self, ref: str, quantity: int, *, told: bool = True) -> None:
+        """Fill what remains of the order, at most `quantity`; told if the link is up.
+
+        One that is not `told` shows in the broker's lists alone.
+        """
         order = self.script.orders[ref]
         left = int(order.told.quantity - (order.told.filled or 0))
         if left > 0:
-            self.voice().controls.fill(ref, min(left, quantity), Decimal("5.00"), tell=self.link_up)
+            self.voice().controls.fill(
+                ref, min(left, quantity), Decimal("5.00"), tell=told and self.link_up
+            )
 
     def fillable(self) -> list[str]:
         """Open orders, oldest first."""
@@ -149,6 +154,7 @@ class Market(Wire):
 
     def shift_order_ids(self) -> None:
         """The broker numbers its orders anew, as after a roll-back of ids."""
+        self.land_everything()
         for order in self.script.orders.values():
             order.told = replace(order.told, order_id=order.told.order_id - 1)
 
