@@ -41,7 +41,7 @@ sim: setup ## the services under faults: make sim SEEDS=20 FIRST_SEED=1
 	$(BIN)/python -m tests.simulation.campaign --seeds $(SEEDS) --first-seed $(FIRST_SEED)
 
 e2e: setup ## the slow tests: whole processes, clean environments
-	$(BIN)/pytest -n 2 -m slow
+	$(BIN)/pytest -n 2 --dist worksteal -m slow
 
 demo: setup ## sell a put on a simulated market through the real path; ONCE=1 runs once and checks
 	$(BIN)/python -m theta.embedded demo $(if $(ONCE),--once)

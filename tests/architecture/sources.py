@@ -80,8 +80,13 @@ def product_modules() -> tuple[Module, ...]:
     return tuple(module for module in python_modules() if str(module.path).startswith(product))
 
 
-def imports_of(module: Module) -> Iterator[tuple[str, str]]:
-    """Yield (dotted name, `path:line`) of every import, also those inside functions."""
+@functools.cache
+def imports_of(module: Module) -> tuple[tuple[str, str], ...]:
+    """Return (dotted name, `path:line`) of every import, also those inside functions."""
+    return tuple(_imports_of(module))
+
+
+def _imports_of(module: Module) -> Iterator[tuple[str, str]]:
     package = module.name.split(".")
     if module.path.name != "__init__.py":
         package = package[:-1]

@@ -17,6 +17,7 @@ LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 TARGETS = ["help", "setup", "lint", "type", "test", "sim", "e2e", "demo", "bench"]
 TARGETS += ["containers", "lock", "clean"]
 ADDRESS = re.compile(r"--(?:extra-)?index-url|--find-links|--trusted-host|file://|/simple\b|pypi\.")
+HASH = re.compile(r"--hash=(\S+)")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
 
 
@@ -52,7 +53,8 @@ def test_there_is_a_lock_for_each_distribution_and_for_development() -> None:
 
 
 def test_locks_agree_with_each_other_and_every_pin_has_a_hash() -> None:
-    everything = dict(PIN.findall((ROOT / "requirements/dev.txt").read_text()))
+    development = (ROOT / "requirements/dev.txt").read_text()
+    everything, hashes = dict(PIN.findall(development)), set(HASH.findall(development))
     offenders: list[str] = []
     for path in LOCKS:
         text = path.read_text()
@@ -66,6 +68,10 @@ def test_locks_agree_with_each_other_and_every_pin_has_a_hash() -> None:
             f"{path.name}: {name}=={version}, but dev.txt has {everything.get(name)}"
             for name, version in PIN.findall(text)
             if everything.get(name) != version
+        ]
+        offenders += [
+            f"{path.name}: {digest} is not in dev.txt"
+            for digest in set(HASH.findall(text)) - hashes
         ]
         offenders += [
             f"{path.name}: {name} is ours" for name, _ in PIN.findall(text) if "theta-" in name
