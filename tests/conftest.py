@@ -2,6 +2,7 @@
 
 import gc
 
+import hypothesis
 import structlog
 
 from tests.support.servers import (
@@ -23,6 +24,10 @@ __all__ = [
     "reused_database",
     "server_folder",
 ]
+
+# A machine that stands still for half a second is no defect of the example that it met.
+hypothesis.settings.register_profile("theta", deadline=None)
+hypothesis.settings.load_profile("theta")
 
 # A log line with an exception shows its traceback without every local: that takes 5 s a time.
 structlog.configure(

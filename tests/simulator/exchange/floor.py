@@ -78,7 +78,7 @@ class Floor:
             self.market, ledgers, self.clock, self.store, settings, lambda: float(next(host))
         )
         self.ears = Ears()
-        self.exchange.listen(self.ears)
+        self.exchange.listener = self.ears
         self._next_id = 0
 
     @property

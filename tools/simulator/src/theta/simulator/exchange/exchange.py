@@ -75,15 +75,14 @@ class Exchange(Register):
         self.books = Books(market, listed, store, behaviour.commission_plan)
         self.accounts = self.books.accounts
         self.executions = self.books.executions
-        self._listener: Listener | None = None
+        self.listener: Listener | None = None
+        """Who hears of orders and executions; set once by whoever tells the clients."""
+
         self._reservations = credit.Reservations()
         self._last_judged: tuple[OrderRequest, credit.WhatIf] | None = None
         self._restore()
         self._lifecycle = Lifecycle(market, self.books, behaviour, store)
         self._stepped = self._restore_stepped()
-
-    def listen(self, listener: Listener) -> None:
-        self._listener = listener
 
     def _restore(self) -> None:
         for body in self.store.load("adjusted").values():
@@ -318,8 +317,8 @@ class Exchange(Register):
                 if turn.cancelled_symbols and contract.symbol in turn.cancelled_symbols:
                     self._end(order, CANCELLED, "corporate action")
                     self._tell(order, "cancelled")
-            if self._listener is not None and (turn.touched or turn.executions):
-                self._listener.turned(turn)
+            if self.listener is not None and (turn.touched or turn.executions):
+                self.listener.turned(turn)
         self._advance(now)
         self._stepped = max(self._stepped, now)
         self.store.flush()
@@ -397,8 +396,8 @@ class Exchange(Register):
                 self._note(
                     order, "filled", exec_id=item.exec_id, shares=item.shares, price=item.price
                 )
-        if self._listener is not None:
-            self._listener.executed(order, booked)
+        if self.listener is not None:
+            self.listener.executed(order, booked)
         if groups.group_of(order) is not None:
             others = list(self.working.values())
             for effect in groups.effects_of_fill(order, Decimal(fill.shares), others):
@@ -457,8 +456,8 @@ class Exchange(Register):
         self.store.write([("clock", "all", self.clock.dump())])
 
     def _tell(self, order: Order, what: str) -> None:
-        if self._listener is not None:
-            self._listener.order_changed(order, what)
+        if self.listener is not None:
+            self.listener.order_changed(order, what)
 
 
 def working_orders(exchange: Exchange) -> list[Order]:

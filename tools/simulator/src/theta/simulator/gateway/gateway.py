@@ -80,7 +80,7 @@ class Gateway:
         self.pulse = Pulse(lambda: bool(self._connections) and not self.closed)
         self._loop = asyncio.get_running_loop()
         self.streams = Streams(self)
-        exchange.listen(self.callbacks)
+        exchange.listener = self.callbacks
 
     # -- connections -------------------------------------------------------------------------------
 
