@@ -161,7 +161,9 @@ class OrderDeeds:
             if order.told.status == "Cancelled"
         ]
         if ended:
-            self.world.fill(ended[position % len(ended)], 1)
+            ref = ended[position % len(ended)]
+            self.world.oracle.filled_late.add(ref)
+            self.world.fill(ref, 1)
 
     def broker_ends(self, position: int, status: str) -> None:
         """The exchange or the broker ends an order by itself."""

@@ -43,6 +43,8 @@ class Oracle:
         self._forgotten: set[object] = set()
         """Contracts in which the broker filled an order after it had confirmed its end, and told
         nobody before midnight: §3's unexplained difference is all that can be known of it."""
+        self.filled_late: set[str] = set()
+        """Orders that filled after the broker had ended them."""
         self.frozen_write = False
         """The next write is of a process that froze after its last test: §4's one exception."""
         self.broken: list[str] = []
@@ -102,9 +104,7 @@ class Oracle:
     def day_ends(self) -> None:
         """The broker forgets what it did not tell; see `_forgotten`."""
         for ref, order in self._world.script.orders.items():
-            child = self._child(ref)
-            ended = child is not None and child.state in FINAL
-            if ended and any(fill.exec_id not in self._told for fill in order.fills):
+            if ref in self.filled_late and any(f.exec_id not in self._told for f in order.fills):
                 self._forgotten.add(order.told.contract.economic_key)
 
     # -- at every moment -----------------------------------------------------------------------

@@ -45,3 +45,21 @@ def test_a_fill_in_the_second_of_the_snapshot_is_not_inferred_again() -> None:
     ended = world.db.children[child.id]
     assert (ended.state, ended.filled_quantity) == (OrderState.EXPIRED, 1)
     assert sum((row.quantity for row in world.db.executions.values()), Decimal(0)) == 1
+
+
+def test_a_cancel_never_uses_an_order_id_of_an_earlier_connection() -> None:
+    """Ids rolled back, and the new connection has not shown its orders yet."""
+    deeds = Deeds()
+    world = deeds.world
+    deeds.order(0, 1, NO_TROUBLE)
+    deeds.order(0, 1, NO_TROUBLE)
+    first, second = world.db.children.values()
+    world.drop()
+    world.shift_order_ids()
+    (process,) = world.acting()
+    process.keep_house()
+    assert process.cancelling.cancel(first.id) == "later"
+    world.pass_time(5)
+    assert world.script.orders[first.order_ref].told.status == "Cancelled"
+    assert world.script.orders[second.order_ref].told.status == "Submitted"
+    deeds.heal()

@@ -69,7 +69,7 @@ def test_thousands_of_fresh_stories_break_no_rule(capsys: pytest.CaptureFixture[
     a_minute = told / (time.monotonic() - began) * 60
     with capsys.disabled():
         print(f"\norder model: {told} stories, {a_minute:.0f} a minute, seeds from {first}")
-    assert told > 100
+    assert told >= 100
 
 
 @pytest.mark.slow

@@ -110,6 +110,8 @@ class CancelOrder:
         if not state.connected or market_at is None or epoch is None:
             return None
         seen = self._live.find(child.order_ref)
+        if seen is not None and seen.connection_no != state.connection_no:
+            seen = None  # after a roll-back of ids this one may mean another order
         same_connection = child.connection_no == state.connection_no
         order_id = seen.order_id if seen else (child.order_id if same_connection else None)
         if order_id is None:
