@@ -44,11 +44,12 @@ class ModelBroker(FakeBroker):
 
     def write_cancel(self, order_id: int, connection_no: int) -> None:
         before, target = len(self.cancels_written), self._world.oracle.order_at(order_id)
+        seen = None if target is None else self._process.live.find(target)
         try:
             super().write_cancel(order_id, connection_no)
         finally:
             if len(self.cancels_written) > before:
-                self._world.oracle.cancelled(self._process.live, order_id, target)
+                self._world.oracle.cancelled(seen, order_id, target)
 
     async def open_orders(self) -> Sequence[BrokerOrder]:
         found = await super().open_orders()

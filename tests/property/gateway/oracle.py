@@ -9,8 +9,8 @@ from uuid import UUID
 from tests.support.memory_database import ChildRow
 from tests.support.memory_stores import effective_state
 from theta.broker_gateway.domain.fills import filled_quantity
+from theta.broker_gateway.domain.records import LiveOrder
 from theta.broker_gateway.ports import OrderToPlace
-from theta.broker_gateway.use_cases.watch_live_orders import LiveOrders
 from theta.common.domain.orders import FINAL, POSSIBLY_LIVE, Effect, OrderState, TradingState
 
 if TYPE_CHECKING:
@@ -83,12 +83,11 @@ class Oracle:
         if child is None or not self._world.db.commands_of(child.id, "modify"):
             self.broken.append(f"a modify of {order.order_ref} without a committed command")
 
-    def cancelled(self, live: LiveOrders, order_id: int, target: str | None) -> None:
+    def cancelled(self, seen: LiveOrder | None, order_id: int, target: str | None) -> None:
         """A cancel may miss an order that is on its way or over; it must never hit another one."""
         if target is None:
             return
         known = {row.order_id for row in self._world.db.commands.values()}
-        seen = live.find(target)
         meant = order_id in known or (seen is not None and seen.order_id == order_id)
         child = self._child(target)
         asked = child is not None and (
