@@ -90,6 +90,9 @@ class Silent(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.bytes += len(data)
 
+    def can_write_eof(self) -> bool:
+        return False
+
     def get_write_buffer_size(self) -> int:
         return 0
 

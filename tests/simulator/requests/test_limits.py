@@ -22,7 +22,7 @@ async def test_too_many_messages_a_second_end_the_connection(
     start: Callable[..., ThreadedSimulator], raw: Callable[..., Any]
 ) -> None:
     client = await raw(start(*POLITE, "limits.messages_per_second=10"))
-    for _ in range(60):  # more than the simulator forgives when its own machine stood still
+    for _ in range(60):  # more than is forgiven when the machine stood still
         client.send(49, 1)
     await until(lambda: (-1, 100) in client.errors())
     (text,) = [fields[3] for fields in client.messages(4) if fields[2] == "100"]

@@ -69,6 +69,9 @@ class _Recorder(asyncio.Transport):
         at = self._loop.time() - START_SECONDS
         self._lines.append(f"{at:.6f} {self._client} {bytes(data)!r}")
 
+    def can_write_eof(self) -> bool:
+        return False
+
     def get_write_buffer_size(self) -> int:
         return 0
 

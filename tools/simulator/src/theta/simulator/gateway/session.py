@@ -30,6 +30,8 @@ POSTED_MAX = 100_000
 START_SECONDS = 30.0
 """A connection that has not started the API by then is closed."""
 
+_LINGER_SECONDS = 1.0
+
 Build = Callable[[int], "list[object]"]
 """Makes a message for the negotiated version."""
 
@@ -125,12 +127,22 @@ class Session(asyncio.Protocol):
             self._transport.abort()
 
     def finish(self) -> None:
-        """Close once everything written has left."""
+        """Close once everything written has left and the client had the time to read it.
+
+        What the client still sends is read and dropped meanwhile: closing a socket with unread
+        data resets the connection, and the client would lose the very message that says why.
+        """
         self.outbox.push()
         self._closed = True
         self.outbox.close()
-        if self._transport is not None:
-            self._transport.close()
+        transport = self._transport
+        if transport is None:
+            return
+        if transport.can_write_eof() and not transport.is_closing():
+            transport.write_eof()
+            self._loop.call_later(_LINGER_SECONDS, transport.close)
+        else:
+            transport.close()
 
     def freeze(self) -> None:
         """Neither read nor write any more, with the socket left open."""
