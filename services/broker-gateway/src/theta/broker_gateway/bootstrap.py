@@ -231,6 +231,8 @@ class Gateway:
             (state.broker_link, "TWS has lost its link to the broker."),
             (self._guard.reconciled_connection == state.connection_no,
              "This connection is not reconciled with the records yet."),
+            (self._publishing.has_told(state.connection_no),
+             "The market time of this connection is not published yet."),
             (not self._guard.is_closed("starting"), "The spool is not replayed yet."),
             (self._workers.connected, "Redis does not answer."),
         )  # fmt: skip

@@ -60,11 +60,20 @@ class PublishClock:
         self._next_at = 0.0
         self._next_beat = 0.0
         self._halted_for: str | None = None
+        self._told_connection = 0
+
+    def has_told(self, connection_no: int) -> bool:
+        """Tell whether the others can read that this connection is ready, and its market time.
+
+        Before that a run would begin and find no market time.
+        """
+        return self._told_connection == connection_no
 
     def turn(self) -> None:
         """Do what is due; a database that is away only delays what the others see."""
         now = self._clock.boottime_seconds()
-        if now < self._next_at:
+        waits = self._guard.reconciled_connection != self._told_connection
+        if now < self._next_at and not waits:
             return
         self._next_at = now + EVERY_SECONDS
         self._watch_flag()
@@ -80,15 +89,18 @@ class PublishClock:
         state, market_at = self._loop.call(
             lambda: (self._broker.state(), self._broker.market_at()), timeout_seconds=2.0
         )
+        ready = self._is_ready(state)
         self._session.publish(
             client_id=state.client_id,
             connection_no=state.connection_no,
             connected=state.connected,
-            ready=self._is_ready(state),
+            ready=ready,
             market_at=market_at,
             market_rate=Decimal(str(round(self._market_rate(), 4))),
             is_paper=all(map(is_paper_account, state.accounts)) if state.accounts else None,
         )
+        if ready and market_at is not None:
+            self._told_connection = state.connection_no
         halted = any(s is TradingState.HALTED for s in self._gate.states().values())
         gauge(names.HALTED).set(float(halted))
 
