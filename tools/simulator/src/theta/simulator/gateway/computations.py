@@ -13,7 +13,8 @@ from theta.simulator.market.contracts import Contract
 from theta.simulator.market.pricing import Greeks
 from theta.simulator.market.quotes import Market
 
-_PRICE_ERROR = 2e-5
+_PRICE_ERROR = 9e-5
+"""USD per share: a hundredth of a tick."""
 _STEP_MAX = 0.5
 """A first step of more than this part of the model's volatility is left to the full search."""
 
