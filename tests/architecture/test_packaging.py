@@ -16,7 +16,7 @@ PROJECT_FILES = sorted(ROOT.glob("*/*/pyproject.toml"))
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 TARGETS = ["help", "setup", "lint", "type", "test", "sim", "e2e", "demo", "bench"]
 TARGETS += ["containers", "lock", "clean"]
-ADDRESS = re.compile(r"--(?:extra-)?index-url|--find-links|--trusted-host|file://|/simple\b|pypi\.")
+ADDRESS = re.compile(r"--(?:extra-)?index-url|--find-links|--trusted-host|://")
 HASH = re.compile(r"--hash=(\S+)")
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)", re.MULTILINE)
 
